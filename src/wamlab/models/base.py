@@ -1,0 +1,66 @@
+"""The one abstract base of every model."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+
+from torch import Tensor, nn
+
+from ..errors import Unanswerable
+from ..spec import TaskSpec
+from ..types import Batch, Context, Given, Prediction, Query, Role
+
+
+class WorldActionModel(nn.Module):
+    """future, action = WAM(observation, instruction).
+
+    Subclasses set `task_spec`, `history` (context frames), `chunk` (actions per answer) and `offsets`
+    (steps ahead of now that the future's frames show) and implement `loss`, `_predict` and `answers`.
+    """
+
+    task_spec: TaskSpec
+    history: int = 1
+    chunk: int
+    offsets: tuple[int, ...]
+
+    @abstractmethod
+    def loss(self, batch: Batch, seed: int) -> dict[str, Tensor]:
+        """Scalars by name; "total" is what training descends. All noise comes from `seed`."""
+
+    @abstractmethod
+    def answers(self) -> frozenset[Query]:
+        """The queries this model's wiring can answer."""
+
+    @abstractmethod
+    def _predict(self, context: Context, given: Given, query: Query, seeds: Sequence[int]) -> Prediction:
+        """The answer to a query that `answers` contains."""
+
+    def predict(self, context: Context, given: Given | None = None,
+                want: AbstractSet[str] = frozenset({"future", "action"}), seeds: Sequence[int] | None = None) -> Prediction:
+        """Answer a question.
+
+        Args:
+            context: B situations.
+            given: what is fixed: a future, an action chunk, or nothing.
+            want: a subset of {"future", "action"}: what is sought.
+            seeds: one per situation; the noise of a situation depends on its own seed alone, so the answer does
+                not depend on what else is in the batch. Default: all 0.
+
+        Raises:
+            Unanswerable: if the model's wiring cannot answer, naming what it can.
+        """
+        given = given or Given()
+
+        def role(name: str, value: Tensor | None) -> Role:
+            if value is not None:
+                return "given"
+            return "sought" if name in want else "absent"
+
+        query = Query(role("future", given.future), role("action", given.action))
+        if query not in self.answers():
+            raise Unanswerable(f"this model cannot answer: {query}", where=type(self).__name__,
+                               expected="; ".join(sorted(map(str, self.answers()))), got=query,
+                               fix="ask one of the queries it answers, or choose a recipe whose wiring answers this one (wam list)")
+        return self._predict(context, given, query, seeds if seeds is not None else [0] * len(context))

@@ -1,0 +1,183 @@
+"""The records that flow through the system. Every shape and unit is said here once.
+
+Letters in shapes: T control steps, B batch, H history frames, F future frames, K actions in a chunk,
+C image channels (3), h w pixels, P proprioception width, A action width.
+
+Alignment: `action[t]` leaves `observation[t]` and leads to `observation[t + 1]`, so an episode with T
+actions has T + 1 observations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
+from numpy import ndarray
+from torch import Tensor
+
+from .errors import DataError
+
+Role = Literal["given", "sought", "absent"]
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is given and what is sought: the role of a model is the query put to it."""
+
+    future: Role
+    action: Role
+
+    def __str__(self) -> str:
+        return f"future {self.future}, action {self.action}"
+
+
+POLICY = Query("absent", "sought")
+IMAGINE_AND_ACT = Query("sought", "sought")
+WORLD_MODEL = Query("sought", "given")
+INVERSE_DYNAMICS = Query("given", "sought")
+VIDEO = Query("sought", "absent")
+QUERIES = {
+    "policy": POLICY, "imagine_and_act": IMAGINE_AND_ACT, "world_model": WORLD_MODEL,
+    "inverse_dynamics": INVERSE_DYNAMICS, "video": VIDEO,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """What a model sees before it answers; a batch of B independent situations."""
+
+    frames: UInt8[Tensor, "B H C h w"]
+    """main camera, oldest first, the last one is now; 0..255"""
+    state: Float32[Tensor, "B H P"]
+    """proprioception in the units of the TaskSpec"""
+    instruction: tuple[str, ...]
+    """B sentences"""
+
+    def __len__(self) -> int:
+        return len(self.instruction)
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What the asker fixes. None: not given."""
+
+    future: Float[Tensor, "B F C h w"] | None = None
+    """frames at the model's future offsets, in [0, 1]"""
+    action: Float[Tensor, "B K A"] | None = None
+    """a chunk of actions in physical units"""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model answered. None: not sought, or not answerable."""
+
+    future: Float[Tensor, "B F C h w"] | None = None
+    """imagined frames at the model's future offsets, in [0, 1]"""
+    action: Float[Tensor, "B K A"] | None = None
+    """actions in physical units, normalisation undone"""
+    timings: Mapping[str, float] = field(default_factory=dict)
+    """seconds per stage of the answer (encode, sample, decode)"""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Windows cut from episodes, as training reads them. Physical units; nothing crosses an episode."""
+
+    context: Context
+    future: UInt8[Tensor, "B F C h w"]
+    """true frames at the window's future offsets; where `future_mask` is False, the episode's last frame"""
+    future_mask: Bool[Tensor, "B F"]
+    action: Float32[Tensor, "B K A"]
+    action_mask: Bool[Tensor, "B K"]
+    """False beyond the episode's end, and where the action is unknown"""
+    imitate: Bool[Tensor, "B"]  # noqa: F821
+    """True where the actions are an expert's undisturbed ones; others teach dynamics only"""
+    frame_index: Int64[Tensor, "B H_plus_F"]
+    """position of each context and future frame in the dataset's frame cache, to look up cached latents"""
+
+    def __len__(self) -> int:
+        return len(self.context)
+
+
+@dataclass(frozen=True, eq=False)
+class Imagined:
+    """A prediction kept with the episode during which it was made."""
+
+    step: int
+    """the control step at whose observation the prediction was made"""
+    action: Float32[ndarray, "K A"]
+    """the whole predicted chunk in physical units; how much of it was executed follows from the next prediction's step"""
+    offsets: tuple[int, ...] = ()
+    """steps ahead of `step` that `frames` show"""
+    frames: UInt8[ndarray, "F h w C"] | None = None
+    """imagined frames, or None when the model did not imagine"""
+    seconds: float = 0.0
+    """wall time that the decision took"""
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """One immutable record: a demonstration, a rollout, a dream. Arrays are made read-only.
+
+    Raises:
+        DataError: naming the field, if lengths disagree or a number is not finite.
+    """
+
+    task: str
+    instruction: str
+    frames: Mapping[str, UInt8[ndarray, "T1 h w C"]]
+    """per camera, T + 1 images, 0..255"""
+    state: Float32[ndarray, "T1 P"]
+    action: Float32[ndarray, "T A"]
+    success: Bool[ndarray, "T1"]  # noqa: F821
+    """whether the task's condition holds at each observation"""
+    truth: Mapping[str, Float64[ndarray, "T1 D"]] = field(default_factory=dict)
+    """privileged state per entity, in the units of the TaskSpec"""
+    imitate: Bool[ndarray, "T"] | None = None  # noqa: F821
+    """per action: an expert's own choice (True) or a disturbance (False); None means all True"""
+    imagined: tuple[Imagined, ...] = ()
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    """provenance as JSON values: source, seed, renderer, code version, anything else"""
+
+    def __post_init__(self) -> None:
+        steps = len(self.action)
+        imitate = np.ones(steps, bool) if self.imitate is None else self.imitate
+        object.__setattr__(self, "imitate", imitate)
+        lengths = {"state": (self.state, steps + 1), "success": (self.success, steps + 1), "imitate": (imitate, steps)}
+        lengths |= {f"frames/{name}": (value, steps + 1) for name, value in self.frames.items()}
+        lengths |= {f"truth/{name}": (value, steps + 1) for name, value in self.truth.items()}
+        for name, (value, wanted) in lengths.items():
+            if len(value) != wanted:
+                raise DataError(f"{name} has the wrong length", where=f"{self.task}, field {name}",
+                                expected=f"{wanted} ({steps} actions)", got=len(value),
+                                fix="an episode with T actions needs T + 1 observations")
+        numbers = {"state": self.state, "action": self.action} | {f"truth/{k}": v for k, v in self.truth.items()}
+        for name, value in numbers.items():
+            if not np.isfinite(value).all():
+                bad = int(np.argwhere(~np.isfinite(value))[0, 0])
+                raise DataError(f"{name} is not finite at step {bad}", where=f"{self.task}, field {name}",
+                                expected="finite numbers", got=value[bad], fix="drop the episode or repair its source")
+        for name, value in self.frames.items():
+            if value.dtype != np.uint8 or value.ndim != 4 or value.shape[-1] != 3:
+                raise DataError(f"camera {name} is not an image sequence", where=f"{self.task}, frames/{name}",
+                                expected="uint8 [T+1, height, width, 3]", got=f"{value.dtype} {value.shape}")
+        for value in [self.action, *(v for v, _ in lengths.values())]:
+            value.flags.writeable = False
+
+    def __len__(self) -> int:
+        """Number of actions T."""
+        return len(self.action)
+
+    @property
+    def solved(self) -> bool:
+        """True if the task's condition held at any observation after the first."""
+        return bool(self.success[1:].any())
+
+
+def as_image(frames: Tensor) -> UInt8[ndarray, "... h w C"]:
+    """Model frames (float in [0, 1], channels first) to images at rest (uint8, channels last)."""
+    return (frames.clamp(0, 1) * 255).round().to(torch.uint8).movedim(-3, -1).cpu().numpy()
