@@ -81,7 +81,8 @@ class TaskSpec:
         return tuple(entity for entity in self.entities if entity.group in groups)
 
 
-def check(producer: TaskSpec, consumer: TaskSpec, ignore: tuple[str, ...] = ("task", "instruction", "entities", "max_steps", "goal_visible")) -> None:
+def check(producer: TaskSpec, consumer: TaskSpec,
+          ignore: tuple[str, ...] = ("task", "instruction", "entities", "max_steps", "goal_visible")) -> None:
     """Refuse data whose numbers mean something else than the consumer was built for.
 
     Raises:

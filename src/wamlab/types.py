@@ -94,7 +94,7 @@ class Batch:
     action: Float32[Tensor, "B K A"]
     action_mask: Bool[Tensor, "B K"]
     """False beyond the episode's end, and where the action is unknown"""
-    imitate: Bool[Tensor, "B"]  # noqa: F821
+    imitate: Bool[Tensor, "B"]
     """True where the actions are an expert's undisturbed ones; others teach dynamics only"""
     frame_index: Int64[Tensor, "B H_plus_F"]
     """position of each context and future frame in the dataset's frame cache, to look up cached latents"""
@@ -133,11 +133,11 @@ class Episode:
     """per camera, T + 1 images, 0..255"""
     state: Float32[ndarray, "T1 P"]
     action: Float32[ndarray, "T A"]
-    success: Bool[ndarray, "T1"]  # noqa: F821
+    success: Bool[ndarray, "T1"]
     """whether the task's condition holds at each observation"""
     truth: Mapping[str, Float64[ndarray, "T1 D"]] = field(default_factory=dict)
     """privileged state per entity, in the units of the TaskSpec"""
-    imitate: Bool[ndarray, "T"] | None = None  # noqa: F821
+    imitate: Bool[ndarray, "T"] | None = None
     """per action: an expert's own choice (True) or a disturbance (False); None means all True"""
     imagined: tuple[Imagined, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)

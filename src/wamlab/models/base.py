@@ -62,5 +62,5 @@ class WorldActionModel(nn.Module):
         if query not in self.answers():
             raise Unanswerable(f"this model cannot answer: {query}", where=type(self).__name__,
                                expected="; ".join(sorted(map(str, self.answers()))), got=query,
-                               fix="ask one of the queries it answers, or choose a recipe whose wiring answers this one (wam list)")
+                               fix="ask a query it answers, or choose a recipe whose wiring answers this one (wam list)")
         return self._predict(context, given, query, seeds if seeds is not None else [0] * len(context))

@@ -52,7 +52,7 @@ class Simulator(gymnasium.Env[Observation, ndarray]):
         """Restore exactly; what follows is identical to the bit for the same actions. Returns the observation."""
 
     @abstractmethod
-    def truth(self) -> dict[str, Float64[ndarray, "D"]]:  # noqa: F821
+    def truth(self) -> dict[str, Float64[ndarray, "D"]]:
         """Privileged state per entity, in the order and units of `task_spec.entities`."""
 
     @abstractmethod

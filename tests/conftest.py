@@ -1,0 +1,30 @@
+"""Every test runs with checked shapes and types, one thread, and no colour."""
+
+from __future__ import annotations
+
+import os
+import random
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("LP_NUM_THREADS", "0")
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ["NO_COLOR"] = "1"
+os.environ["COLUMNS"] = "120"
+
+from jaxtyping import install_import_hook
+
+install_import_hook("wamlab", "beartype.beartype")  # before anything of wamlab is imported
+
+import numpy as np
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers():
+    """The package never reads global random state; tests that slip would at least repeat."""
+    torch.set_num_threads(1)
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)

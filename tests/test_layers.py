@@ -1,0 +1,107 @@
+"""Who may import whom: lower layers never know higher ones, and nothing goes in circles."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "wamlab"
+
+# From the bottom up. A module may import modules of its own layer and of layers below. The longest prefix counts.
+LAYERS = [
+    ("errors", "types", "spec", "wamlab"),
+    ("simulators",),
+    ("data",),
+    ("parts",),
+    ("models",),
+    ("recipe", "checkpoint", "train"),
+    ("control",),
+    ("simulators.surrogate", "evaluate"),
+    ("report",),
+    ("recipes", "run"),
+    ("commands", "cli", "__main__"),
+]
+SIMULATORS_MAY_USE = {"wamlab", "errors", "types", "spec", "gymnasium", "mujoco", "metaworld", "numpy", "scipy", "jaxtyping",
+                      "OpenGL", "glfw", "PIL"}
+
+
+def modules() -> dict[str, Path]:
+    """Dotted name inside the package (the package itself is "wamlab") to file."""
+    names = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        names[".".join(parts[:-1] if parts[-1] == "__init__" else parts) or "wamlab"] = path
+    return names
+
+
+def imports(name: str, path: Path, known: set[str]) -> set[str]:
+    """What a module imports, also inside functions: names in the package, and top names of everything else."""
+    package = name.split(".") if path.name == "__init__.py" and name != "wamlab" else name.split(".")[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            targets = [alias.name.split(".") for alias in node.names]
+            found |= {".".join(t[1:]) or "wamlab" if t[0] == "wamlab" else t[0] for t in targets}
+        elif isinstance(node, ast.ImportFrom):
+            base = (node.module or "").split(".") if node.module else []
+            if node.level:
+                base = package[: len(package) - node.level + 1] + base
+            elif base[0] == "wamlab":
+                base = base[1:]
+            else:
+                found.add(base[0])
+                continue
+            for alias in node.names:
+                member = ".".join([*base, alias.name])
+                found.add(member if member in known else ".".join(base) or "wamlab")
+    return found - {name}
+
+
+GRAPH = {name: imports(name, path, set(modules())) for name, path in modules().items()}
+
+
+def layer(name: str) -> int:
+    """The layer of the longest prefix that is listed."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        for number, members in enumerate(LAYERS):
+            if ".".join(parts[:length]) in members:
+                return number
+    raise AssertionError(f"{name} stands in no layer: add it to LAYERS")
+
+
+def violations(graph: dict[str, set[str]]) -> list[str]:
+    return sorted(f"{name} (layer {layer(name)}) imports {other} (layer {layer(other)})"
+                  for name, others in graph.items() for other in others if other in graph and layer(other) > layer(name))
+
+
+def test_lower_layers_never_import_higher_ones():
+    assert violations(GRAPH) == []
+
+
+def test_the_scan_sees_a_violation():
+    assert violations({"data.store": {"models.base"}, "models.base": {"data.store"}}) == [
+        "data.store (layer 2) imports models.base (layer 4)"]
+
+
+def test_simulators_know_only_records_and_engines():
+    allowed = SIMULATORS_MAY_USE | set(__import__("sys").stdlib_module_names)
+    for name, others in GRAPH.items():
+        if name.split(".")[0] == "simulators" and layer(name) == layer("simulators"):
+            foreign = {other for other in others if other.split(".")[0] not in allowed | {"simulators"}}
+            assert not foreign, f"{name} imports {sorted(foreign)}"
+
+
+def test_no_import_cycles():
+    inside = {name: {other for other in others if other in GRAPH} for name, others in GRAPH.items()}
+    list(graphlib.TopologicalSorter(inside).static_order())
+    with pytest.raises(graphlib.CycleError):
+        list(graphlib.TopologicalSorter({"a": {"b"}, "b": {"a"}}).static_order())
+
+
+def test_files_stay_small():
+    long = {name: len(path.read_text().splitlines()) for name, path in modules().items()}
+    assert {name: lines for name, lines in long.items() if lines > 250} == {}
