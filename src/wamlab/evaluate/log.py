@@ -1,0 +1,225 @@
+"""The immutable record of what was judged: scores, curves and arrays, with all that is needed to reproduce them.
+
+On disk: a folder with `log.json` (canonical: sorted keys, so equal logs are equal text) and, if there are arrays,
+`arrays-<sha>.safetensors` beside it, named by its content. A log is never changed, only written anew elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from numpy import ndarray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+
+from ..errors import DataError
+from .provenance import provenance as provenance
+
+VERSION = 1
+FILE = "log.json"
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number with its interval; or the reason why there is none, which is not the same as zero.
+
+    Raises:
+        DataError: if a number is not finite, or if value and `unavailable` do not exclude each other.
+    """
+
+    model: str
+    """name of the model or policy judged; null models are named "null/frozen" and so on"""
+    task: str
+    metric: str
+    """dotted, such as "success" or "cc.robot"; unique together with model and task"""
+    value: float | None
+    low: float | None = None
+    """lower end of the 95 % interval, None if none was computed"""
+    high: float | None = None
+    n: int = 0
+    """number of independent units (episodes, contexts) behind the value"""
+    unit: str = ""
+    note: str = ""
+    unavailable: str = ""
+    """why there is no value; empty when there is one"""
+    timing: bool = False
+    """True for wall-clock measurements, which no seed reproduces: `EvalLog.numbers` leaves them out"""
+
+    def __post_init__(self) -> None:
+        where = f"{self.model}, {self.task}, {self.metric}"
+        if (self.value is None) != bool(self.unavailable):
+            raise DataError("a score has either a value or the reason why it is unavailable", where=where,
+                            expected="exactly one of value and unavailable", got=f"{self.value!r} and {self.unavailable!r}")
+        for name in ("value", "low", "high"):
+            number = self.__dict__[name]
+            if number is not None and not math.isfinite(number):
+                raise DataError(f"a score's {name} is not finite", where=where, expected="a finite number or unavailable",
+                                got=number)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.model, self.task, self.metric
+
+
+@dataclass(frozen=True, eq=False)
+class EvalLog:
+    """Everything that one evaluation found.
+
+    Raises:
+        DataError: if two scores share model, task and metric.
+    """
+
+    provenance: Mapping[str, Any]
+    """JSON values; the function of that name beside this class makes them"""
+    scores: tuple[Score, ...]
+    curves: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """by name: {"x": [...], "y": [...], "label": ..., ...}, JSON values that a seed reproduces"""
+    arrays: Mapping[str, ndarray] = field(default_factory=dict)
+    """by name, for example frames of counterfactual strips"""
+    episodes: Mapping[str, str] = field(default_factory=dict)
+    """stores, branches and readouts that the scores were computed from: name to path, relative to the log's folder"""
+    timings: Mapping[str, Any] = field(default_factory=dict)
+    """seconds per phase and other JSON values that differ from run to run"""
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        seen: set[tuple[str, str, str]] = set()
+        for score in self.scores:
+            if score.key in seen:
+                raise DataError("two scores of the same name", where=", ".join(score.key),
+                                expected="one score per model, task and metric", got="two")
+            seen.add(score.key)
+
+    def find(self, model: str, task: str, metric: str) -> Score | None:
+        """The score of that name, None if it was not computed."""
+        return next((s for s in self.scores if s.key == (model, task, metric)), None)
+
+    def select(self, *, model: str | None = None, task: str | None = None, metric: str | None = None) -> tuple[Score, ...]:
+        """All scores that match what is not None; `metric` also matches its children ("cc" finds "cc.robot")."""
+        return tuple(s for s in self.scores if (model is None or s.model == model) and (task is None or s.task == task)
+                     and (metric is None or s.metric == metric or s.metric.startswith(metric + ".")))
+
+    def numbers(self) -> dict[str, Any]:
+        """The part that the same seeds must reproduce to the bit, interrupted or not: no clocks, no hardware."""
+        return {
+            "version": self.version,
+            "scores": [_plain(s) for s in sorted(self.scores, key=lambda s: s.key) if not s.timing],
+            "curves": _canonical(self.curves),
+            "arrays": {name: _digest(value.tobytes(), str(value.dtype), str(value.shape))
+                       for name, value in sorted(self.arrays.items())},
+        }
+
+    def save(self, folder: str | Path) -> Path:
+        """Write atomically; saving the same log twice does nothing. Returns the path of the JSON file.
+
+        Raises:
+            DataError: if another log is already there, or the folder cannot be written.
+        """
+        folder = Path(folder)
+        blob = save_arrays({k: v.copy(order="C") for k, v in sorted(self.arrays.items())}) if self.arrays else b""
+        digest = hashlib.sha256(blob).hexdigest() if blob else ""
+        record = {
+            "version": self.version, "provenance": self.provenance, "scores": [_plain(s) for s in self.scores],
+            "curves": self.curves, "episodes": self.episodes, "timings": self.timings, "arrays_sha256": digest,
+        }
+        try:
+            text = json.dumps(record, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        except (TypeError, ValueError) as error:
+            raise DataError("the log holds something that is not JSON", where=folder / FILE, got=error,
+                            expected="finite numbers, strings, lists and mappings") from error
+        path = folder / FILE
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                if path.read_text(encoding="utf-8") == text:
+                    return path
+                raise DataError("another log is already there, and logs are never overwritten", where=path,
+                                fix="save to another folder, or delete the old log yourself")
+            if blob:
+                _write(folder / _arrays_file(digest), blob)
+            _write(path, text.encode())
+        except OSError as error:
+            raise DataError("the log cannot be written", where=folder, got=error,
+                            fix="choose a folder that can be written, with space left") from error
+        return path
+
+    @classmethod
+    def load(cls, folder: str | Path) -> EvalLog:
+        """Read a log from its folder (or from the path of its JSON file).
+
+        Raises:
+            DataError: if it is missing, damaged or of another version.
+        """
+        path = Path(folder)
+        path = path if path.suffix == ".json" else path / FILE
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if record["version"] != VERSION:
+                raise DataError("the log is of another version", where=path, expected=VERSION, got=record["version"],
+                                fix="read it with the release that wrote it, or score the episodes again")
+            digest = record["arrays_sha256"]
+            blob = (path.parent / _arrays_file(digest)).read_bytes() if digest else b""
+            if digest and hashlib.sha256(blob).hexdigest() != digest:
+                raise DataError("the log's arrays are damaged", where=path.parent / _arrays_file(digest),
+                                expected=f"SHA-256 {digest[:12]}", got="another content")
+            known = {f.name for f in fields(Score)}
+            scores = tuple(Score(**{k: v for k, v in s.items() if k in known}) for s in record["scores"])
+            return cls(record["provenance"], scores, record["curves"], load_arrays(blob) if blob else {},
+                       record["episodes"], record["timings"], record["version"])
+        except FileNotFoundError as error:
+            raise DataError("there is no log", where=error.filename, expected=f"{FILE} and the arrays it names",
+                            fix="give the folder that an evaluation wrote") from error
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            raise DataError("the log is damaged", where=path, got=f"{type(error).__name__}: {error}",
+                            fix="evaluate again, or restore the file") from error
+
+
+def _plain(score: Score) -> dict[str, Any]:
+    return asdict(score)
+
+
+def _canonical(value: Any) -> Any:
+    """As it will read after a round trip through JSON (tuples become lists), so that both sides compare equal."""
+    return json.loads(json.dumps(value, sort_keys=True))
+
+
+def _digest(*parts: bytes | str) -> str:
+    return hashlib.sha256(b"|".join(p.encode() if isinstance(p, str) else p for p in parts)).hexdigest()
+
+
+def _arrays_file(digest: str) -> str:
+    return f"arrays-{digest[:12]}.safetensors"
+
+
+def _write(path: Path, content: bytes) -> None:
+    """All or nothing: a reader sees the whole file or none."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def difference(one: EvalLog, two: EvalLog) -> Iterable[str]:
+    """Where the numbers of two logs differ, one line each; nothing if a seed reproduced them."""
+    a, b = one.numbers(), two.numbers()
+    rows_a, rows_b = ({(s["model"], s["task"], s["metric"]): s for s in side["scores"]} for side in (a, b))
+    for key in sorted(rows_a.keys() | rows_b.keys()):
+        if rows_a.get(key) != rows_b.get(key):
+            yield f"score {', '.join(key)}: {rows_a.get(key)} against {rows_b.get(key)}"
+    for part in ("curves", "arrays"):
+        for name in sorted(a[part].keys() | b[part].keys()):
+            if a[part].get(name) != b[part].get(name):
+                yield f"{part} {name}"
