@@ -8,14 +8,15 @@ from wamlab.errors import DataError
 from wamlab.evaluate.log import EvalLog, Score, difference
 from wamlab.evaluate.provenance import provenance
 
-SCORES = (Score("uwm", "pushworld", "success", 0.8, 0.6, 0.9, 25), Score("uwm", "pushworld", "latency", 0.02, n=3, unit="s", timing=True),
+SCORES = (Score("uwm", "pushworld", "success", 0.8, 0.6, 0.9, 25),
+          Score("uwm", "pushworld", "latency", 0.02, n=3, unit="s", timing=True),
           Score("vla", "pushworld", "fcs", None, unavailable="the model imagines nothing"))
 
 
 def make(**changes):
     given = {"provenance": provenance("test", [1, 2], "fake-00"), "scores": SCORES,
-             "curves": {"loss": {"x": [0, 1], "y": (2.0, 1.0)}}, "arrays": {"strip": np.arange(24, dtype=np.uint8).reshape(2, 3, 4)},
-             "timings": {"train": 3.2}}
+             "curves": {"loss": {"x": [0, 1], "y": (2.0, 1.0)}},
+             "arrays": {"strip": np.arange(24, dtype=np.uint8).reshape(2, 3, 4)}, "timings": {"train": 3.2}}
     return EvalLog(**(given | changes))
 
 
