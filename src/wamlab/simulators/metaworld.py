@@ -1,0 +1,155 @@
+"""All 50 Meta-World v3 tasks (Yu et al. 2019, "Meta-World"; package metaworld 3.1.1) as `Simulator`s.
+
+Control is at 20 Hz: an action is held for 4 native steps of 12.5 ms. Success is an event: `info["success"]` is True
+if the task's condition held at the end of any native step within the control step, because several tasks hold it for
+a moment only (coffee-button, handle-press). The state is proprioception: hand position and gripper opening, never
+an object or the goal. The goal is to be seen in the frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy import ndarray
+
+from ..errors import SpecError, UnknownName
+from ..spec import ActionSpec, TaskSpec
+from .base import Modality, Observation, Simulator
+from .checks import checked_action
+from .metaworld_entities import Entities
+from .metaworld_instructions import INSTRUCTIONS
+from .metaworld_world import TASKS, World, WorldState
+from .rendering import Renderer, fingerprint, fixed_camera, free_camera, open_renderer
+
+NATIVE_HZ = 80.0
+ACTION = ActionSpec(("hand x", "hand y", "hand z", "gripper close"), (-1.0,) * 4, (1.0,) * 4,
+                    ("cm/native step", "cm/native step", "cm/native step", "effort"), "delta")
+STATE = ("hand x (m)", "hand y (m)", "hand z (m)", "gripper opening (0..1)")
+
+
+@dataclass(frozen=True)
+class MetaWorldState:
+    """What `save_state` returns."""
+
+    world: WorldState
+    steps: int
+    generator: dict[str, Any]
+
+
+class MetaWorld(Simulator):
+    """One task.
+
+    Args:
+        task: "push", "drawer-open" ... (with or without the "metaworld/" in front).
+        max_steps: control steps until `truncated`.
+        action_repeat: native steps that an action is held.
+        size: height, width of the frames.
+        vary_hand: the hand's start varies with the scene, not only the objects.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
+    render_mode = "rgb_array"
+
+    def __init__(self, task: str, *, max_steps: int = 125, action_repeat: int = 4, size: tuple[int, int] = (64, 64),
+                 vary_hand: bool = True, renders: bool = True):
+        task = task.removeprefix("metaworld/")
+        if task not in TASKS:
+            raise UnknownName("task", f"metaworld/{task}", [f"metaworld/{name}" for name in TASKS])
+        self.world = World(task, vary_hand)
+        self.entities = Entities(self.world)
+        self.action_repeat, self.renders = action_repeat, renders
+        self.task_spec = TaskSpec(
+            task=f"metaworld/{task}", instruction=INSTRUCTIONS[task], cameras=("main",), image_size=size, state=STATE,
+            action=ACTION, entities=self.entities.specs, control_hz=NATIVE_HZ / action_repeat, max_steps=max_steps,
+            goal_visible="in the frames")
+        self.action_space = gymnasium.spaces.Box(-1, 1, (4,), np.float32)
+        frame = gymnasium.spaces.Box(0, 255, (*size, 3), np.uint8)
+        self.observation_space = gymnasium.spaces.Dict({
+            "frames": gymnasium.spaces.Dict({"main": frame}),
+            "state": gymnasium.spaces.Box(np.array([-2, -2, -2, 0], np.float32), np.array([2, 2, 2, 1], np.float32))})
+        self._renderer: Renderer | None = None
+        self._main = free_camera((0.0, 0.68, 0.11), 0.72, -145, -42)
+        self._steps = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.world.reset(int(self.np_random.integers(2**31)) if seed is None else seed)
+        self._steps = 0
+        return self.observe(), {"success": False}
+
+    def step(self, action: ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        held = checked_action(action, ACTION)
+        reward, success = 0.0, False
+        for _ in range(self.action_repeat):
+            reward, reached = self.world.step(held)
+            success |= reached
+        self._steps += 1
+        return self.observe(), reward, False, self._steps >= self.task_spec.max_steps, {"success": success}
+
+    def observe(self) -> Observation:
+        size = self.task_spec.image_size
+        frame = self.render_camera() if self.renders else np.zeros((*size, 3), np.uint8)
+        return {"frames": {"main": frame}, "state": self.entities.robot().astype(np.float32)}
+
+    def truth(self) -> dict[str, ndarray]:
+        return self.entities.truth()
+
+    def expert(self) -> Callable[[], ndarray]:
+        return self.world.expert()
+
+    def cameras(self) -> tuple[str, ...]:
+        """Names that `render_camera` knows: "main" and the cameras that come with the task."""
+        model = self.world.model
+        return ("main", *(model.camera(number).name for number in range(model.ncam)))
+
+    def render_camera(self, camera: str | None = None, size: tuple[int, int] | None = None,
+                      modality: Modality = "rgb") -> ndarray:
+        size = size or self.task_spec.image_size
+        renderer = self._look(camera or "main")
+        if modality == "rgb":
+            return renderer.rgb(size)
+        if modality == "depth":
+            return renderer.depth(size)
+        if modality == "segmentation":
+            return self.entities.label(renderer.segmentation(size))
+        raise SpecError("unknown modality", where="render_camera", expected="rgb, depth or segmentation", got=modality)
+
+    def _look(self, name: str) -> Renderer:
+        view = self._main
+        if name != "main":
+            if name not in self.cameras():
+                raise UnknownName("camera", name, self.cameras())
+            view = fixed_camera(self.world.model.camera(name).id)
+        if self._renderer is None:
+            self._renderer = open_renderer(self.world.model, self.task_spec.image_size)
+        self._renderer.update(self.world.data, view, self.entities.markers())
+        return self._renderer
+
+    def render(self) -> ndarray:
+        return self.render_camera()
+
+    def save_state(self) -> MetaWorldState:
+        return MetaWorldState(self.world.save(), self._steps, self.np_random.bit_generator.state)
+
+    def load_state(self, state: MetaWorldState) -> Observation:
+        if state.world.task != self.world.task:
+            raise SpecError("the state belongs to another task", where="load_state", expected=self.world.task,
+                            got=state.world.task)
+        self.world.load(state.world)
+        self._steps = state.steps
+        self.np_random.bit_generator.state = state.generator
+        return self.observe()
+
+    @property
+    def renderer(self) -> str:
+        return fingerprint()
+
+    def close(self) -> None:
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+        self.world.close()
