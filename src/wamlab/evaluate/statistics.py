@@ -116,7 +116,8 @@ def cluster_bootstrap(sums: Float[ndarray, "C Q"], statistic: Callable[[ndarray]
         of all clusters is undefined (not finite): then there is no interval to tell.
     """
     clusters = len(sums)
-    total = statistic(sums.sum(0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = statistic(sums.sum(0))
     if clusters < 3 or not np.isfinite(total):
         return None
     draws = []
@@ -150,7 +151,7 @@ def _bca_levels(values: ndarray, total: float, left_out: ndarray, tail: ndarray)
     return stats.norm.cdf(bias + z / (1 - acceleration * z))
 
 
-def mean_of_clusters(values: Float[ndarray, "N"], cluster: ndarray, *, seed: int = 0,  # noqa: F821
+def mean_of_clusters(values: Float[ndarray, "N"], cluster: ndarray, *, seed: int = 0,
                      resamples: int = 10_000, level: float = 0.95) -> tuple[Estimate | None, int]:
     """Mean over all values with a bootstrap over their clusters; also the number of clusters.
 
