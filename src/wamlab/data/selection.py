@@ -1,0 +1,76 @@
+"""Which episodes a set of windows uses, and what their datasets must have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float64
+from numpy import ndarray
+
+from ..errors import DataError, SpecError
+from ..spec import TaskSpec, check
+from ..types import Episode
+from .store import EpisodeStore
+
+
+def common_spec(stores: Sequence[EpisodeStore], allow_mixed_renderers: bool) -> TaskSpec:
+    """The spec that all stores share. Raises SpecError or DataError if they do not."""
+    if not stores:
+        raise DataError("no dataset was given", where="stores", expected="at least one", got="none")
+    first = stores[0]
+    for store in stores[1:]:
+        check(store.task_spec, first.task_spec)
+        if store.renderer != first.renderer and not allow_mixed_renderers:
+            raise DataError("the datasets were rendered differently", where=store.path,
+                            expected=f"{first.renderer} (as {first.path})", got=store.renderer,
+                            fix="collect both on one machine, or allow mixed renderers explicitly")
+    return first.task_spec
+
+
+def chosen(stores: Sequence[EpisodeStore], where: Sequence[tuple[int, int]],
+           episodes: Sequence[Sequence[int]] | None) -> Bool[ndarray, "E"]:
+    """Which of all episodes are in use. Raises DataError for one that does not exist."""
+    if episodes is None:
+        return np.ones(len(where), bool)
+    if len(episodes) != len(stores):
+        raise DataError("one list of episodes per dataset is needed", where="episodes", expected=len(stores), got=len(episodes))
+    wanted = {(number, int(index)) for number, indices in enumerate(episodes) for index in indices}
+    missing = sorted(wanted - set(where))
+    if missing:
+        number, index = missing[0]
+        raise DataError(f"there is no episode {index}", where=stores[number].path, expected=stores[number].indices(), got=index)
+    return np.array([pair in wanted for pair in where], bool)
+
+
+def gather_truth(records: Sequence[Episode]) -> Mapping[str, Float64[ndarray, "N D"]]:
+    """Per entity that any episode reports, its numbers for every frame; NaN where an episode does not report it."""
+    names = dict.fromkeys(name for record in records for name in record.truth)
+    gathered = {}
+    for name in names:
+        widths = {record.truth[name].shape[1] for record in records if name in record.truth}
+        if len(widths) > 1:
+            raise SpecError(f"the datasets disagree on what {name!r} reports", where=f"truth/{name}",
+                            expected="one width", got=sorted(widths))
+        blanks = (np.full((len(record) + 1, min(widths)), np.nan) for record in records)
+        gathered[name] = np.concatenate([r.truth.get(name, blank) for r, blank in zip(records, blanks, strict=True)])
+    return gathered
+
+
+def gather_imitate(records: Sequence[Episode]) -> Bool[ndarray, "M"]:
+    """Per action of all episodes: whether it is an expert's undisturbed one."""
+    return np.concatenate([np.zeros(0, bool), *(record.imitate for record in records if record.imitate is not None)])
+
+
+def split(stores: Sequence[EpisodeStore], held_out: float = 0.1, seed: int = 0) -> tuple[list[list[int]], list[list[int]]]:
+    """(training, validation) episode indices per store: a share of whole episodes is held out, at least one of each
+    store that has two. A pure function of the indices, the share and the seed."""
+    training, validation = [], []
+    for number, store in enumerate(stores):
+        indices = store.indices()
+        count = min(max(1, round(held_out * len(indices))), len(indices) - 1) if held_out > 0 and len(indices) > 1 else 0
+        order = np.random.default_rng([seed, number]).permutation(len(indices))
+        held = {indices[i] for i in order[:count]}
+        training.append([index for index in indices if index not in held])
+        validation.append(sorted(held))
+    return training, validation

@@ -1,0 +1,147 @@
+"""Training windows cut from stored episodes: a context, a chunk of actions and the future frames they lead to.
+
+For a window at step t of an episode with T actions (t = 0 .. T-1), H history frames, K actions, future offsets o:
+
+    context   observations t-H+1 .. t      before the start: the first observation, as a policy sees it at reset
+    action    actions t .. t+K-1           past the end: the last action repeated, mask False
+    future    observations t+o             past the end: the last observation repeated, mask False
+
+`action[t]` leaves observation t and leads to observation t+1. Nothing crosses an episode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+from numpy import ndarray
+from torch import Tensor
+
+from ..errors import DataError, SpecError, WamError
+from ..types import Batch, Context
+from .cache import Progress, open_frames
+from .selection import chosen, common_spec, gather_imitate, gather_truth
+from .store import EpisodeStore
+
+
+class Windows:
+    """All windows of a set of episodes, read by index in batches.
+
+    Args:
+        stores: datasets whose specs agree.
+        history, chunk, offsets: H, K and the future's steps ahead (each >= 1).
+        episodes: per store, the indices to cut windows from (None: all). The frame cache and what is aligned with it
+            cover all episodes of the stores in any case, so that a training and a validation set share one cache.
+        camera: None is the main one.
+        allow_mixed_renderers: accept datasets whose renderers drew differently.
+
+    Raises:
+        DataError: no episodes, an episode that is not there or is damaged, or mixed renderers.
+        SpecError: the stores' specs disagree.
+    """
+
+    frames: UInt8[ndarray, "N h w 3"]
+    """every frame of every episode, memory-mapped and read-only; positions in it are `frame_index`"""
+    frame_episode: Int64[ndarray, "N"]
+    """per frame: the number of its episode, counting through all stores; what a split must respect"""
+    states: Float32[ndarray, "N P"]
+    """per frame: proprioception"""
+    imitate: Bool[ndarray, "W"]
+    """per window: whether all its actions within the episode are an expert's undisturbed ones"""
+    now: Int64[ndarray, "W"]
+    """per window: the position of its current frame, so that `states[now]` are the states of the windows in use"""
+
+    def __init__(self, stores: Sequence[EpisodeStore], *, history: int, chunk: int, offsets: Sequence[int],
+                 episodes: Sequence[Sequence[int]] | None = None, camera: str | None = None,
+                 allow_mixed_renderers: bool = False, progress: Progress | None = None):
+        if history < 1 or chunk < 1 or any(offset < 1 for offset in offsets):
+            raise WamError("a window needs at least one context frame and action, and offsets ahead of now", where="windows",
+                           expected="history, chunk, offsets >= 1", got=f"{history}, {chunk}, {tuple(offsets)}")
+        self.history, self.chunk, self.offsets = history, chunk, tuple(offsets)
+        self.stores = tuple(stores)
+        self.task_spec = common_spec(self.stores, allow_mixed_renderers)
+        self.camera = camera or self.task_spec.cameras[0]
+        if self.camera not in self.task_spec.cameras:
+            raise SpecError(f"no camera {self.camera!r}", where="camera", expected=self.task_spec.cameras, got=self.camera)
+
+        where = [(number, index) for number, store in enumerate(self.stores) for index in store.indices()]
+        records = [self.stores[number].load(index, frames=False) for number, index in where]
+        if not records:
+            raise DataError("the datasets hold no episodes", where=", ".join(str(store.path) for store in self.stores),
+                            expected="at least one", got=0, fix="collect episodes first: wam collect TASK --out DIR")
+        used = chosen(self.stores, where, episodes)
+        lengths = np.array([len(record) for record in records], np.int64)
+        self._where, self._lengths = where, lengths
+        self._instructions = [record.instruction for record in records]
+        self._first_frame = np.concatenate([[0], np.cumsum(lengths + 1)])
+        self._first_action = np.concatenate([[0], np.cumsum(lengths)])
+        self.frame_episode = np.repeat(np.arange(len(records)), lengths + 1)
+        self.states = np.concatenate([record.state for record in records])
+        self._actions = np.concatenate([record.action for record in records])
+        self._truth = gather_truth(records)
+        shape = (int(self._first_frame[-1]), *self.task_spec.image_size, 3)
+        self.frames = open_frames(self.stores, self.camera, shape, progress)
+
+        self._episode = np.repeat(np.flatnonzero(used), lengths[used])
+        self._step = np.concatenate([np.zeros(0, np.int64), *(np.arange(n, dtype=np.int64) for n in lengths[used])])
+        self.now = self._first_frame[self._episode] + self._step
+        disturbed = np.concatenate([[0], np.cumsum(~gather_imitate(records))])
+        start, end = self._first_action[self._episode], self._first_action[self._episode + 1]
+        self.imitate = disturbed[np.minimum(start + self._step + chunk, end)] == disturbed[start + self._step]
+
+    def __len__(self) -> int:
+        return len(self._step)
+
+    def origin(self, index: int) -> tuple[int, int, int]:
+        """(number of the store, index of the episode in it, step t) of a window."""
+        return (*self._where[int(self._episode[index])], int(self._step[index]))
+
+    def truth(self, entity: str) -> Float64[ndarray, "N D"]:
+        """Privileged state per frame of the cache; NaN where an episode does not report the entity.
+
+        Raises:
+            SpecError: if no episode reports it.
+        """
+        if entity not in self._truth:
+            raise SpecError(f"no episode reports {entity!r}", where="truth", expected=", ".join(self._truth), got=entity)
+        return self._truth[entity]
+
+    def chunks(self) -> tuple[Float32[ndarray, "W K A"], Bool[ndarray, "W K"]]:
+        """The action chunks of all windows and their masks, for statistics."""
+        return self._chunk(np.arange(len(self)))
+
+    def batch(self, indices: Int64[ndarray, "B"], frames: bool = True) -> Batch:
+        """The windows at `indices` as tensors.
+
+        Args:
+            frames: False leaves all pictures black and reads none (for models that train on cached latents, which
+                they find by `frame_index`).
+        """
+        episode, step, length = self._episode[indices], self._step[indices], self._lengths[self._episode[indices]]
+        back = step[:, None] + np.arange(1 - self.history, 1)
+        ahead = step[:, None] + np.array(self.offsets, np.int64)
+        inside = np.concatenate([np.maximum(back, 0), np.minimum(ahead, length[:, None])], axis=1)
+        position = self._first_frame[episode][:, None] + inside
+        actions, action_mask = self._chunk(indices)
+        pictures = self._pictures(position, frames)
+        context = Context(pictures[:, :self.history], torch.from_numpy(self.states[position[:, :self.history]]),
+                          tuple(self._instructions[number] for number in episode))
+        return Batch(
+            context=context, future=pictures[:, self.history:], future_mask=torch.from_numpy(ahead <= length[:, None]),
+            action=torch.from_numpy(actions), action_mask=torch.from_numpy(action_mask),
+            imitate=torch.from_numpy(self.imitate[indices]), frame_index=torch.from_numpy(position))
+
+    def _chunk(self, indices: Int64[ndarray, "B"]) -> tuple[Float32[ndarray, "B K A"], Bool[ndarray, "B K"]]:
+        episode = self._episode[indices]
+        wanted = self._step[indices][:, None] + np.arange(self.chunk)
+        length = self._lengths[episode][:, None]
+        return self._actions[self._first_action[episode][:, None] + np.minimum(wanted, length - 1)], wanted < length
+
+    def _pictures(self, position: Int64[ndarray, "B S"], read: bool) -> UInt8[Tensor, "B S C h w"]:
+        height, width = self.task_spec.image_size
+        if not read:
+            return torch.zeros((), dtype=torch.uint8).expand(*position.shape, 3, height, width)
+        taken = np.asarray(self.frames)[position]
+        return torch.from_numpy(taken).movedim(-1, -3).contiguous()
