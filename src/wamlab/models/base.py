@@ -6,9 +6,11 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import Unanswerable
+from ..parts.representations.base import Codec
 from ..spec import TaskSpec
 from ..types import Batch, Context, Given, Prediction, Query, Role
 
@@ -24,6 +26,16 @@ class WorldActionModel(nn.Module):
     history: int = 1
     chunk: int
     offsets: tuple[int, ...]
+    codec: Codec | None = None
+    """the representation of future frames, if there is one; trained first, then frozen"""
+    latents: Tensor | None = None
+    """latents of every frame in the training set, set by the trainer so that none is encoded twice"""
+
+    def fit(self, action: Float[Tensor, "N A"], state: Float[Tensor, "N P"]) -> None:
+        """Set normalisation from training data in physical units. Models without any need not override it."""
+
+    def fit_motion(self, change: Float[Tensor, "N F n c"]) -> None:
+        """Set the scale of the future from latents' change over the window. Models without a future need not."""
 
     @abstractmethod
     def loss(self, batch: Batch, seed: int) -> dict[str, Tensor]:

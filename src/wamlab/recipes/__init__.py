@@ -1,0 +1,1 @@
+"""Published designs, a file each. `wam list` prints their row in the design space."""

@@ -1,0 +1,228 @@
+"""StreamWAM: any world action model that is made of streams, processes and a coupling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..errors import SpecError
+from ..parts.coupling import Coupling
+from ..parts.processes import FlowMatching, Process
+from ..parts.representations import ConvAutoencoder, Representation
+from ..spec import TaskSpec
+from ..types import Batch, Context, Given, Prediction, Query
+from .base import WorldActionModel
+from .network import Network
+from .sampling import sample
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The settings of a StreamWAM; `build` makes the model."""
+
+    coupling: Coupling
+    representation: Representation = field(default_factory=ConvAutoencoder)
+    """how future frames are written down"""
+    future: Process = field(default_factory=FlowMatching)
+    """how the future is generated"""
+    action: Process = field(default_factory=FlowMatching)
+    """how actions are generated"""
+    experts: Mapping[str, str] = field(default_factory=dict)
+    """segment -> name of its weights; segments not named share one set called "shared" """
+    width: int = 128
+    depth: int = 4
+    heads: int = 4
+    history: int = 1
+    """frames of context"""
+    chunk: int = 8
+    """actions per answer"""
+    offsets: tuple[int, ...] = (4, 8)
+    """steps ahead of now that the future's frames show"""
+    action_weight: float = 3.0
+    """weight of the action's loss against the future's"""
+    shift: int = 3
+    """context frames are shifted by up to this many pixels in training (arXiv 2004.13649)"""
+    corners: float = 0.3
+    """share of training samples in which one stream is fully given or fully absent (independent levels only)"""
+
+    def build(self, task_spec: TaskSpec) -> StreamWAM:
+        return StreamWAM(self, task_spec)
+
+    def axes(self) -> dict[str, str]:
+        """This model's row in the design space, computed from its parts."""
+        c = self.coupling
+        has_future = "future" in c.streams
+        copy = {"future@clean": "clean", "future@hidden": "un-denoised"}
+        reads = copy[c.copy] if c.copy else "yes" if c.directly("action", "future") else "never" if has_future else "–"
+        experts = "one" if len(c.networks) == 1 and not self.experts else "separate" if len(c.networks) > 1 else "one each"
+        together = c.directly("action", "future")
+        inference = ("together" if together else "future, then action" if c.copy == "future@clean"
+                     else "one pass, then action" if c.copy else "action only")
+        return {
+            "future": self.representation.title if has_future else "none",
+            "process": self.future.title if has_future else self.action.title,
+            "action reads future": reads,
+            "future reads action": ("yes" if c.directly("future", "action") else "no") if has_future else "–",
+            "experts": experts,
+            "inference": inference,
+        }
+
+
+class StreamWAM(WorldActionModel):
+    """See `Streams`. Normalisation lives inside: batches and answers are in physical units."""
+
+    def __init__(self, config: Streams, task_spec: TaskSpec):
+        super().__init__()
+        self.config, self.task_spec, self.coupling = config, task_spec, config.coupling
+        self.history, self.chunk = config.history, config.chunk
+        self.processes = {"future": config.future, "action": config.action}
+        self.has_future = "future" in self.coupling.streams
+        self.offsets = config.offsets if self.has_future else ()
+        joint = self.coupling.directly("action", "future")
+        if joint and len(config.future.grid()) != len(config.action.grid()):
+            raise SpecError("future and action are sampled together but take different numbers of steps",
+                            where="Streams.future, Streams.action", expected=len(config.action.grid()) - 1,
+                            got=len(config.future.grid()) - 1)
+        self.codec = config.representation.build(task_spec.image_size) if self.has_future else None
+        sizes = {"action": (config.chunk, task_spec.action.width)}
+        if self.codec is not None:
+            tokens = len(config.offsets) * self.codec.tokens
+            sizes |= {"future": (tokens, self.codec.width), "future@clean": (tokens, self.codec.width),
+                      "future@hidden": (tokens, config.depth * config.width)}
+            self.register_buffer("motion", torch.ones(self.codec.width))
+        experts = {name: "shared" for network in self.coupling.networks for name in network} | dict(config.experts)
+        self.networks = nn.ModuleList(
+            Network(segments, self.coupling.reads, experts, sizes, width=config.width, depth=config.depth,
+                    heads=config.heads, state_width=len(task_spec.state), history=config.history, image=task_spec.image_size)
+            for segments in self.coupling.networks)
+        for name, width in (("action", task_spec.action.width), ("state", len(task_spec.state))):
+            self.register_buffer(f"{name}_mean", torch.zeros(width))
+            self.register_buffer(f"{name}_scale", torch.ones(width))
+
+    def answers(self) -> frozenset[Query]:
+        return self.coupling.answers
+
+    def fit(self, action: Float[Tensor, "N A"], state: Float[Tensor, "N P"]) -> None:
+        """Set the normalisation from training data. Channels that hardly vary are centred but not blown up."""
+        for name, values, floor in (("action", action, 0.05), ("state", state, 1e-3)):
+            getattr(self, f"{name}_mean").copy_(values.mean(0))
+            getattr(self, f"{name}_scale").copy_(values.std(0).clamp_min(floor))
+
+    def fit_motion(self, change: Float[Tensor, "N F n c"]) -> None:
+        """Set the unit of the future stream: the usual change of each latent channel over the window."""
+        self.motion.copy_(change.pow(2).mean((0, 1, 2)).sqrt().clamp_min(1e-3))
+
+    def normalised(self, action: Float[Tensor, "B K A"]) -> Float[Tensor, "B K A"]:
+        return (action - self.action_mean) / self.action_scale
+
+    def encode_future(self, future: Float[Tensor, "B F C h w"], now: Float[Tensor, "B n c"]) -> Float[Tensor, "B Fn c"]:
+        """Frames in [0, 1] to what the future stream holds: latents' change since now, in units of usual motion."""
+        latents = self.codec.encode(future.flatten(0, 1)).unflatten(0, future.shape[:2])
+        return ((latents - now[:, None]) / self.motion).flatten(1, 2)
+
+    def decode_future(self, values: Float[Tensor, "B Fn c"], now: Float[Tensor, "B n c"],
+                      reference: Float[Tensor, "B C h w"]) -> Float[Tensor, "B F C h w"]:
+        latents = values.unflatten(1, (len(self.offsets), -1)) * self.motion + now[:, None]
+        many = reference[:, None].expand(-1, len(self.offsets), -1, -1, -1)
+        return self.codec.decode(latents.flatten(0, 1), many.flatten(0, 1)).unflatten(0, latents.shape[:2])
+
+    def _targets(self, batch: Batch) -> dict[str, Tensor]:
+        data = {"action": self.normalised(batch.action)}
+        if self.has_future:
+            with torch.no_grad():
+                if self.latents is not None:
+                    found = self.latents[batch.frame_index[:, self.history - 1 :]]
+                    data["future"] = ((found[:, 1:] - found[:, :1]) / self.motion).flatten(1, 2)
+                else:
+                    now = self.codec.encode(batch.context.frames[:, -1].float() / 255)
+                    data["future"] = self.encode_future(batch.future.float() / 255, now)
+        return data
+
+    def _levels(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """A training level per stream and sample."""
+        c, size = self.coupling, len(batch)
+        levels = {name: self.processes[name].draw(size, generator) for name in c.streams}
+        if c.levels == "shared" and self.has_future:
+            levels["action"] = levels["future"]
+        elif self.has_future and (c.directly("action", "future") or c.directly("future", "action")):
+            corner = torch.rand(size, generator=generator) < self.config.corners
+            which = torch.randint(4, (size,), generator=generator)
+            for number, (name, value) in enumerate([("future", 0.0), ("future", 1.0), ("action", 0.0), ("action", 1.0)]):
+                levels[name] = torch.where(corner & (which == number), torch.tensor(value), levels[name])
+        if c.directly("future", "action"):
+            # Disturbed or playful actions are never imitated, but what they cause is worth learning: give them.
+            levels["action"] = torch.where(batch.imitate, levels["action"], torch.ones(()))
+        return levels
+
+    def loss(self, batch: Batch, seed: int) -> dict[str, Tensor]:
+        generator = torch.Generator().manual_seed(seed)
+        c, data = self.coupling, self._targets(batch)
+        levels = self._levels(batch, generator)
+        noise = {name: torch.randn(data[name].shape, generator=generator) for name in c.streams}
+        device = data["action"].device
+        levels, noise = ({k: v.to(device) for k, v in d.items()} for d in (levels, noise))
+        noisy = {name: self.processes[name].corrupt(data[name], noise[name], levels[name]) for name in c.streams}
+        values, clock = dict(noisy), dict(levels)
+        if c.copy == "future@clean":
+            blurred = torch.rand(len(batch), generator=generator).to(device) < c.teacher_noise
+            tau = torch.where(blurred, torch.rand(len(batch), generator=generator).to(device), torch.ones((), device=device))
+            values["future@clean"] = self.processes["future"].corrupt(data["future"], noise["future"], tau)
+            clock["future@clean"] = tau
+        context = self._augment(batch.context, generator)
+        outputs: dict[str, Tensor] = {}
+        for number, network in enumerate(self.networks):
+            conditions = self._conditions(network, context)
+            if "future@hidden" in network.segments:
+                values["future@hidden"] = self.look(context, noise["future"])[0]
+            tokens = conditions | {name: network.embed(name, values[name]) for name in network.segments if name in values}
+            hidden, _ = network(tokens, clock)
+            outputs |= {name: network.read(name, hidden[name]) for name in c.streams if c.home(name) == number}
+        losses = {}
+        usable = batch.imitate | c.directly("future", "action")
+        masks = {"action": batch.action_mask & batch.imitate[:, None], "future": batch.future_mask & usable[:, None]}
+        for name in c.streams:
+            process = self.processes[name]
+            error = (outputs[name] - process.target(data[name], noise[name], levels[name])) ** 2
+            mask = masks[name] & (levels[name] < 1)[:, None]
+            weight = mask.repeat_interleave(error.shape[1] // mask.shape[1], 1)[..., None].float()
+            losses[name] = (error * weight).sum() / (weight.sum() * error.shape[-1]).clamp_min(1)
+        total = self.config.action_weight * losses["action"] if "action" in losses else torch.zeros((), device=device)
+        return losses | {"total": total + losses.get("future", torch.zeros((), device=device))}
+
+    def look(self, context: Context, noise: Float[Tensor, "B Fn c"]) -> tuple[Tensor, Tensor]:
+        """One pass of the future's network over pure noise, without gradient.
+
+        Returns:
+            hidden states of all blocks [B, Fn, depth * d], and the future that this single pass expects.
+        """
+        with torch.no_grad():
+            network, zero = self.networks[self.coupling.home("future")], torch.zeros(len(noise), device=noise.device)
+            start = self.processes["future"].corrupt(noise, noise, zero)
+            hidden, _ = network(self._conditions(network, context) | {"future": network.embed("future", start)}, {"future": zero})
+            estimate = self.processes["future"].estimate(network.read("future", hidden["future"]), start, zero)
+            return torch.cat(hidden["future"], -1), estimate
+
+    def _conditions(self, network: nn.Module, context: Context) -> dict[str, Tensor]:
+        state = (context.state - self.state_mean) / self.state_scale
+        return network.conditions(context.frames.float() / 255, state, context.instruction)
+
+    def _augment(self, context: Context, generator: torch.Generator) -> Context:
+        """Shift the context frames of each sample by a random whole number of pixels, repeating the border."""
+        if not (self.training and self.config.shift):
+            return context
+        size, (h, w), s = len(context), context.frames.shape[-2:], self.config.shift
+        move = torch.randint(-s, s + 1, (size, 2), generator=generator).to(context.frames.device)
+        rows = (torch.arange(h, device=move.device) + move[:, :1]).clamp(0, h - 1)
+        columns = (torch.arange(w, device=move.device) + move[:, 1:]).clamp(0, w - 1)
+        samples = torch.arange(size, device=move.device)[:, None, None]
+        last = context.frames.permute(0, 3, 4, 1, 2)[samples, rows[:, :, None], columns[:, None, :]]
+        return Context(last.permute(0, 3, 4, 1, 2).contiguous(), context.state, context.instruction)
+
+    def _predict(self, context: Context, given: Given, query: Query, seeds: Sequence[int]) -> Prediction:
+        return sample(self, context, given, query, seeds)
+
+

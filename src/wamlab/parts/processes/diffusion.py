@@ -1,0 +1,49 @@
+"""Variance-preserving diffusion on a cosine schedule (arXiv 2102.09672), sampled deterministically (DDIM, arXiv 2010.02502)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from .flow import like
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """x_τ = sin(πτ/2) data + cos(πτ/2) noise, so τ = 0 is noise and τ = 1 is data."""
+
+    title: ClassVar[str] = "diffusion"
+    predict: Literal["data", "noise"] = "data"
+    steps: int = 8
+    """DDIM steps at inference"""
+
+    def draw(self, batch: int, generator: torch.Generator) -> Tensor:
+        return torch.rand(batch, generator=generator)
+
+    def corrupt(self, data: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+        angle = like(level, data) * (math.pi / 2)
+        return angle.sin() * data + angle.cos() * noise
+
+    def target(self, data: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+        return data if self.predict == "data" else noise
+
+    def estimate(self, output: Tensor, x: Tensor, level: Tensor) -> Tensor:
+        if self.predict == "data":
+            return output
+        angle = like(level, x) * (math.pi / 2)
+        # At pure noise the data cannot be recovered from the noise: the floor keeps the quotient finite.
+        return (x - angle.cos() * output) / angle.sin().clamp_min(0.05)
+
+    def grid(self) -> Tensor:
+        return torch.linspace(0, 1, self.steps + 1)
+
+    def step(self, x: Tensor, estimate: Tensor, now: float, then: float) -> Tensor:
+        if then >= 1:
+            return estimate
+        signal, spread = math.sin(now * math.pi / 2), math.cos(now * math.pi / 2)
+        noise = (x - signal * estimate) / spread
+        return math.sin(then * math.pi / 2) * estimate + math.cos(then * math.pi / 2) * noise

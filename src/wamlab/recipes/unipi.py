@@ -1,0 +1,24 @@
+"""UniPi: a video model plans, inverse dynamics reads the actions off the finished plan.
+
+    wam train unipi metaworld/drawer-open
+"""
+
+from ..models.stream import Streams
+from ..parts.coupling import CONDITIONS, Coupling
+from ..recipe import Recipe
+
+SEEN = ("state", "context")
+
+unipi = Recipe(
+    name="unipi",
+    summary="cascaded, explicit: a video network, then an inverse-dynamics network that never sees the instruction",
+    paper="UniPi (arXiv 2302.00111)",
+    differs="both networks are trained together, on a short future of two frames instead of a whole plan; the "
+            "inverse dynamics reads latents, which decode to the frames shown",
+    model=Streams(coupling=Coupling(
+        reads={name: CONDITIONS for name in CONDITIONS} | {
+            "future": (*CONDITIONS, "future"),
+            "future@clean": (*SEEN, "future@clean"),
+            "action": (*SEEN, "future@clean", "action")},
+        networks=((*CONDITIONS, "future"), (*SEEN, "future@clean", "action")), teacher_noise=0.25)),
+)

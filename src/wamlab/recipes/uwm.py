@@ -1,0 +1,23 @@
+"""UWM: one transformer denoises future and action together, each on its own clock.
+
+    wam train uwm metaworld/drawer-open
+
+Setting a clock to its end turns the same weights into a policy, a world model, inverse dynamics or a video model.
+"""
+
+from ..models.stream import Streams
+from ..parts.coupling import CONDITIONS, Coupling
+from ..recipe import Recipe
+
+ALL = (*CONDITIONS, "future", "action")
+
+uwm = Recipe(
+    name="uwm",
+    summary="joint: future and action denoised together in one stream, each with its own noise level",
+    paper="Unified World Models (arXiv 2504.02792)",
+    differs="context frames are tokens instead of adaptive normalisation; small convolutional latents instead of the "
+            "SDXL autoencoder; data prediction with 5 steps instead of 10 of DDIM; no register tokens",
+    model=Streams(coupling=Coupling(
+        reads={name: CONDITIONS for name in CONDITIONS} | {"future": ALL, "action": ALL},
+        networks=(ALL,), levels="independent")),
+)

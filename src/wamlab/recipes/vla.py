@@ -1,0 +1,18 @@
+"""A reactive policy with a flow-matching action head, as in π0: no future at all. The baseline.
+
+    wam train vla metaworld/drawer-open
+"""
+
+from ..models.stream import Streams
+from ..parts.coupling import CONDITIONS, Coupling
+from ..recipe import Recipe
+
+vla = Recipe(
+    name="vla",
+    summary="reactive: actions straight from the observation, no future",
+    paper="the flow action head of π0 (arXiv 2410.24164), without its language model",
+    differs="no pretrained vision-language backbone",
+    model=Streams(coupling=Coupling(
+        reads={name: CONDITIONS for name in CONDITIONS} | {"action": (*CONDITIONS, "action")},
+        networks=((*CONDITIONS, "action"),))),
+)
