@@ -44,7 +44,8 @@ def _import_mujoco() -> tuple[types.ModuleType, str]:
         except (ImportError, AttributeError, RuntimeError, OSError) as error:
             tried.append(f"{name or 'default'}: {error}")
             os.environ.pop("PYOPENGL_PLATFORM", None)
-            for loaded in [key for key in sys.modules if key.startswith(("OpenGL", "mujoco.gl_context", "mujoco.egl", "mujoco.osmesa"))]:
+            half_loaded = ("OpenGL", "mujoco.gl_context", "mujoco.egl", "mujoco.osmesa")
+            for loaded in [key for key in sys.modules if key.startswith(half_loaded)]:
                 del sys.modules[loaded]
             continue
         if name == _NO_OPENGL:

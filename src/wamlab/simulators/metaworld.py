@@ -23,7 +23,8 @@ from .checks import checked_action
 from .metaworld_entities import Entities
 from .metaworld_instructions import INSTRUCTIONS
 from .metaworld_world import TASKS, World, WorldState
-from .rendering import Renderer, fingerprint, fixed_camera, free_camera, open_renderer
+from .rendering import fingerprint, open_renderer
+from .scene import Renderer, fixed_camera, free_camera
 
 NATIVE_HZ = 80.0
 ACTION = ActionSpec(("hand x", "hand y", "hand z", "gripper close"), (-1.0,) * 4, (1.0,) * 4,
@@ -133,7 +134,7 @@ class MetaWorld(Simulator):
         return self.render_camera()
 
     def save_state(self) -> MetaWorldState:
-        return MetaWorldState(self.world.save(), self._steps, self.np_random.bit_generator.state)
+        return MetaWorldState(self.world.save(), self._steps, dict(self.np_random.bit_generator.state))
 
     def load_state(self, state: MetaWorldState) -> Observation:
         if state.world.task != self.world.task:

@@ -9,7 +9,7 @@ from numpy import ndarray
 from ..spec import EntitySpec
 from .backend import mujoco
 from .metaworld_world import World
-from .rendering import GEOM, SITE, Marker
+from .scene import GEOM, Marker
 
 _XYZ, _METRES = ("x", "y", "z"), ("m", "m", "m")
 _SECOND = {"hammer": "nail", "stick-push": "thermos", "stick-pull": "thermos"}

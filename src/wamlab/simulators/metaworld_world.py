@@ -64,7 +64,8 @@ class World:
         env.__dict__.pop("sawyer_observation_space", None)
         env.max_path_length = 10**9  # the episode's length is the simulator's business
         self.model, self.data = env.model, env.data
-        self._policy = ENV_POLICY_MAP[f"{task}-v3"]()
+        policy: Any = ENV_POLICY_MAP[f"{task}-v3"]
+        self._policy = policy()
         self._hand_start = np.array(env.hand_init_pos, np.float64)
         self._aliases: frozenset[str] = frozenset()
         env.seed(0)
@@ -115,7 +116,7 @@ class World:
                       for name, value in self.env.__dict__.items()
                       if isinstance(value, _PLAIN) and name not in self._aliases}
         model = {name: getattr(self.model, name).copy() for name in _MODEL_FIELDS}
-        return WorldState(self.task, physics, attributes, model, self.env.np_random.bit_generator.state)
+        return WorldState(self.task, physics, attributes, model, dict(self.env.np_random.bit_generator.state))
 
     def load(self, state: WorldState) -> None:
         for name, value in state.model.items():

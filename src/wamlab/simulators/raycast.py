@@ -11,7 +11,7 @@ from jaxtyping import Float32, Int32, UInt8
 from numpy import ndarray
 
 from .backend import mujoco
-from .rendering import GEOM, SITE, Marker, Renderer
+from .scene import GEOM, SITE, Marker, Renderer
 
 _SKY = np.array([0.45, 0.5, 0.55])
 

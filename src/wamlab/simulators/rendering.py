@@ -8,8 +8,6 @@ from __future__ import annotations
 import copy
 import functools
 import hashlib
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, Int32, UInt8
@@ -18,58 +16,8 @@ from numpy import ndarray
 from . import backend
 from .backend import mujoco
 from .decimation import CELL, decimated
-
-SITE, GEOM = int(mujoco.mjtObj.mjOBJ_SITE), int(mujoco.mjtObj.mjOBJ_GEOM)
-
-
-@dataclass(frozen=True)
-class Marker:
-    """A sphere that is drawn but is not part of the physics."""
-
-    position: tuple[float, float, float]
-    radius: float
-    rgba: tuple[float, float, float, float]
-
-
-class Renderer(ABC):
-    """Pictures of one model. Not shared between threads; `close()` it or use it in a `with` block."""
-
-    def __init__(self, model: mujoco.MjModel):
-        self.model = model
-        self.scene = mujoco.MjvScene(model, maxgeom=model.ngeom + model.nsite + 100)
-        self.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
-        self.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
-        self._option, self._perturb = mujoco.MjvOption(), mujoco.MjvPerturb()
-
-    def update(self, data: mujoco.MjData, camera: mujoco.MjvCamera, markers: tuple[Marker, ...] = ()) -> None:
-        """Take over the state of `data` as `camera` sees it; the pictures below are of this moment."""
-        mujoco.mjv_updateScene(self.model, data, self._option, self._perturb, camera, mujoco.mjtCatBit.mjCAT_ALL, self.scene)
-        for marker in markers:
-            geom = self.scene.geoms[self.scene.ngeom]
-            mujoco.mjv_initGeom(geom, mujoco.mjtGeom.mjGEOM_SPHERE, np.full(3, marker.radius), np.array(marker.position),
-                                np.eye(3).ravel(), np.array(marker.rgba, np.float32))
-            geom.objtype, geom.objid = SITE, -1
-            self.scene.ngeom += 1
-
-    @abstractmethod
-    def rgb(self, size: tuple[int, int]) -> UInt8[ndarray, "h w 3"]: ...
-
-    @abstractmethod
-    def depth(self, size: tuple[int, int]) -> Float32[ndarray, "h w"]:
-        """Metres along the optical axis; the far plane where there is nothing."""
-
-    @abstractmethod
-    def segmentation(self, size: tuple[int, int]) -> Int32[ndarray, "h w 2"]:
-        """(object type, object id) per pixel in MuJoCo's numbers (GEOM or SITE), (-1, -1) where there is nothing."""
-
-    @abstractmethod
-    def close(self) -> None: ...
-
-    def __enter__(self) -> Renderer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+from .raycast import RaycastRenderer
+from .scene import Renderer, free_camera
 
 
 class OpenGLRenderer(Renderer):
@@ -135,8 +83,6 @@ class OpenGLRenderer(Renderer):
 
 def open_renderer(model: mujoco.MjModel, size: tuple[int, int] = (64, 64)) -> Renderer:
     """The fast renderer, or the ray-cast camera on a machine without OpenGL (announced once)."""
-    from .raycast import RaycastRenderer  # here because it builds on this file's base class
-
     if backend.BACKEND == "raycast":
         return RaycastRenderer(model)
     try:
@@ -147,7 +93,8 @@ def open_renderer(model: mujoco.MjModel, size: tuple[int, int] = (64, 64)) -> Re
         return RaycastRenderer(model)
 
 
-_CANONICAL = """<mujoco><asset><texture name="t" type="2d" builtin="checker" rgb1=".2 .3 .4" rgb2=".8 .8 .7" width="64" height="64"/>
+_CANONICAL = """<mujoco><asset>
+<texture name="t" type="2d" builtin="checker" rgb1=".2 .3 .4" rgb2=".8 .8 .7" width="64" height="64"/>
 <material name="m" texture="t" texrepeat="4 4"/></asset><worldbody><light pos="0 -1 2" dir="0 .4 -1"/>
 <geom type="plane" size="1 1 .1" material="m"/><geom type="box" pos=".2 0 .1" size=".1 .1 .1" euler="0 0 30" rgba=".8 .2 .1 1"/>
 <geom type="capsule" pos="-.2 0 .2" size=".06 .12" euler="40 10 0" rgba=".1 .4 .8 1"/>
@@ -165,20 +112,3 @@ def fingerprint() -> str:
         renderer.update(data, free_camera((0, 0, 0.1), 1.0, 120, -35))
         frame = renderer.rgb((64, 64))
     return f"{backend.BACKEND}-{hashlib.sha256(frame.tobytes()).hexdigest()[:8]}"
-
-
-def free_camera(lookat: tuple[float, float, float], distance: float, azimuth: float, elevation: float) -> mujoco.MjvCamera:
-    """A camera that is not part of the model. Metres and degrees, MuJoCo's convention."""
-    camera = mujoco.MjvCamera()
-    camera.type = mujoco.mjtCamera.mjCAMERA_FREE
-    camera.lookat[:] = lookat
-    camera.distance, camera.azimuth, camera.elevation = distance, azimuth, elevation
-    return camera
-
-
-def fixed_camera(number: int) -> mujoco.MjvCamera:
-    """A camera of the model."""
-    camera = mujoco.MjvCamera()
-    camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
-    camera.fixedcamid = number
-    return camera

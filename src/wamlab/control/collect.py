@@ -1,0 +1,194 @@
+"""Demonstrations: experts, disturbed experts that recover, and play, written to a dataset.
+
+Episode `i` is a function of (task, seed, i, kind) alone: any number of workers writes the same episodes, and a
+collection that was interrupted goes on where it was.
+
+- expert: the scripted expert, `HOLD` control steps beyond the first success, so that holding is learned too.
+- noisy: the same with one burst of 2 to 4 control steps of a constant random action, from which the expert recovers.
+  During the burst `imitate` is False: the actions teach dynamics, not the task.
+- play: random motion that seeks contact with the object; `imitate` is False throughout.
+- mixed: in every ten episodes five noisy, four expert and one of play (`MIXTURE`).
+
+An episode that an expert did not solve is kept, with `imitate` False: it shows the world, not how to do the task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy import ndarray
+
+from ..data.store import EpisodeStore, code_version
+from ..errors import UnknownName, WamError
+from ..simulators import Simulator, make
+from ..types import Episode
+from .workers import in_workers
+
+Kind = Literal["expert", "noisy", "play"]
+KINDS: tuple[Kind, ...] = ("expert", "noisy", "play")
+MIXTURE: tuple[Kind, ...] = ("noisy", "expert", "noisy", "expert", "noisy", "expert", "noisy", "expert", "noisy", "play")
+HOLD = 8
+"""control steps that an expert goes on after the first success"""
+PLAY_STEPS = 60
+SCENES = 1_000_000
+"""collection uses scenes below this number, evaluation scenes from here on"""
+PER_SEED = 10_000
+"""scenes that one collection seed has to itself; more episodes than this start over with the next seed's"""
+
+
+def kind_of(kind: str, index: int) -> Kind:
+    """What episode `index` of a collection of `kind` is. Raises UnknownName."""
+    known: dict[str, tuple[Kind, ...]] = {one: (one,) for one in KINDS} | {"mixed": MIXTURE}
+    if kind not in known:
+        raise UnknownName("kind of collection", kind, known)
+    return known[kind][index % len(known[kind])]
+
+
+def scene_of(seed: int, index: int) -> int:
+    """The simulator seed of episode `index`: no two episodes of a collection share one."""
+    return (seed * PER_SEED + index) % SCENES
+
+
+def collect(task: str, episodes: int, out: str | Path, *, seed: int = 0, kind: str = "expert", workers: int = 2,
+            progress: Callable[[int, int], None] | None = None, options: Mapping[str, Any] | None = None) -> EpisodeStore:
+    """Write episodes 0 to `episodes` - 1 to the dataset `out`; those that are there already are left as they are.
+
+    Args:
+        task: a name for `simulators.make`; `options` are its keyword arguments.
+        kind: "expert", "noisy", "play" or "mixed".
+        workers: processes; 1 stays in this one.
+        progress: called with (episodes there, episodes wanted).
+
+    Raises:
+        UnknownName, WamError: for a task, kind or number that cannot be.
+        DataError: if `out` holds another collection or cannot be written.
+    """
+    if episodes < 1 or workers < 1 or seed < 0:
+        raise WamError("collect needs at least one episode, one worker and a seed that is not negative", where="collect",
+                       expected="episodes >= 1, workers >= 1, seed >= 0", got=f"{episodes}, {workers}, {seed}")
+    kind_of(kind, 0)
+    chosen = dict(options or {})
+    simulator = make(task, **chosen)
+    try:
+        if simulator.expert() is None and kind != "play":
+            raise WamError(f"{task} has no scripted expert", where="kind", expected="play", got=kind)
+        store = EpisodeStore.open_or_create(out, simulator.task_spec, simulator.renderer, {
+            "source": "collect", "kind": kind, "seed": seed, "simulator": task, "options": chosen})
+        wanted = [index for index in range(episodes) if not store.has(index)]
+        job = Collection(task, chosen, Path(out), seed, kind)
+        if workers == 1 or len(wanted) <= 1:
+            job.write(simulator, wanted, lambda: _report(progress, store, episodes))
+        else:
+            parts = [wanted[number::workers] for number in range(min(workers, len(wanted)))]
+            in_workers(job, parts, lambda: _report(progress, store, episodes))
+    finally:
+        simulator.close()
+    return store
+
+
+def _report(progress: Callable[[int, int], None] | None, store: EpisodeStore, episodes: int) -> None:
+    if progress is not None:
+        progress(sum(index < episodes for index in store.indices()), episodes)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a worker process needs to know; called with the indices that are its share."""
+
+    task: str
+    options: dict[str, Any]
+    path: Path
+    seed: int
+    kind: str
+
+    def __call__(self, indices: list[int], alive: Callable[[], bool]) -> None:
+        simulator = make(self.task, **self.options)
+        try:
+            self.write(simulator, indices, lambda: None, alive)
+        finally:
+            simulator.close()
+
+    def write(self, simulator: Simulator, indices: list[int], done: Callable[[], None],
+              alive: Callable[[], bool] = lambda: True) -> None:
+        store = EpisodeStore.open(self.path)
+        for index in indices:
+            if not alive():
+                return
+            episode = demonstrate(simulator, kind_of(self.kind, index), self.seed, index)
+            if not store.has(index):
+                store.put(index, episode)
+            done()
+
+
+def demonstrate(simulator: Simulator, kind: Kind, seed: int, index: int) -> Episode:
+    """Episode `index` of kind `kind`; the simulator's own state before does not matter."""
+    scene = scene_of(seed, index)
+    generator = np.random.default_rng([seed, index, KINDS.index(kind)])
+    action_spec = simulator.task_spec.action
+    low, high = np.array(action_spec.low), np.array(action_spec.high)
+    start, length = (int(generator.integers(1, 15)), int(generator.integers(2, 5))) if kind == "noisy" else (-1, 0)
+    push = generator.uniform(low, high)
+    observation, _ = simulator.reset(seed=scene)
+    decide = player(simulator, generator) if kind == "play" else simulator.expert()
+    if decide is None:
+        raise WamError(f"{simulator.task_spec.task} has no scripted expert", where="kind", expected="play", got=kind)
+    seen, truths, success, imitate = [observation], [simulator.truth()], [False], list[bool]()
+    actions: list[ndarray] = []
+    budget = min(PLAY_STEPS, simulator.task_spec.max_steps) if kind == "play" else simulator.task_spec.max_steps
+    left = budget
+    while left > 0:
+        disturbed = start <= len(actions) < start + length
+        action = (push if disturbed else decide()).astype(np.float32)
+        observation, _, _, _, info = simulator.step(action)
+        left -= 1
+        if info["success"] and not any(success) and kind != "play":
+            left = min(left, HOLD)
+        seen.append(observation)
+        truths.append(simulator.truth())
+        actions.append(action)
+        success.append(info["success"])
+        imitate.append(not disturbed and kind != "play")
+    burst = [start, min(length, len(actions) - start)] if kind == "noisy" and start < len(actions) else None
+    spec = simulator.task_spec
+    return Episode(
+        task=spec.task, instruction=spec.instruction,
+        frames={name: np.stack([one["frames"][name] for one in seen]) for name in spec.cameras},
+        state=np.stack([one["state"] for one in seen]), action=np.stack(actions), success=np.array(success),
+        truth={entity.name: np.stack([one[entity.name] for one in truths]) for entity in spec.entities},
+        imitate=np.array(imitate) & any(success),
+        meta={"source": kind, "seed": seed, "index": index, "scene": scene, "renderer": simulator.renderer,
+              "simulator": type(simulator).__name__, "wamlab": code_version(), "burst": burst})
+
+
+def player(simulator: Simulator, generator: np.random.Generator) -> Callable[[], ndarray]:
+    """Random motion that seeks contact: stretches of 3 to 8 control steps, two thirds of them towards a point near the
+    object, the others in a constant random direction. Needs actions whose first channels move the robot's position."""
+    spec = simulator.task_spec
+    low, high = np.array(spec.action.low), np.array(spec.action.high)
+    things = spec.of_group("object", "bystander")
+    axes = min(len(things[0].channels), spec.action.width) if things else 0
+    left, held, target = 0, np.zeros(spec.action.width), np.zeros(axes)
+    seeking = False
+
+    def act() -> ndarray:
+        nonlocal left, held, target, seeking
+        truth = simulator.truth()
+        if left == 0:
+            left = int(generator.integers(3, 9))
+            held = generator.uniform(low, high)
+            seeking = bool(things) and generator.random() < 2 / 3
+            if seeking:
+                thing = things[int(generator.integers(len(things)))]
+                target = truth[thing.name][:axes] + generator.normal(0, 4 * thing.tolerance, axes)
+        left -= 1
+        action = held.copy()
+        if seeking:
+            way = target - truth["robot"][:axes]
+            action[:axes] = np.where(way > 0, high[:axes], -low[:axes]) * way / (np.abs(way).max() + 1e-9)
+        return np.clip(action, low, high)
+
+    return act

@@ -1,0 +1,81 @@
+"""A MuJoCo world as a camera sees it, before any picture is made: common to OpenGL and ray casting."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Int32, UInt8
+from numpy import ndarray
+
+from .backend import mujoco
+
+SITE, GEOM = int(mujoco.mjtObj.mjOBJ_SITE), int(mujoco.mjtObj.mjOBJ_GEOM)
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A sphere that is drawn but is not part of the physics."""
+
+    position: tuple[float, float, float]
+    radius: float
+    rgba: tuple[float, float, float, float]
+
+
+class Renderer(ABC):
+    """Pictures of one model. Not shared between threads; `close()` it or use it in a `with` block."""
+
+    def __init__(self, model: mujoco.MjModel):
+        self.model = model
+        self.scene = mujoco.MjvScene(model, maxgeom=model.ngeom + model.nsite + 100)
+        self.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
+        self.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
+        self._option, self._perturb = mujoco.MjvOption(), mujoco.MjvPerturb()
+
+    def update(self, data: mujoco.MjData, camera: mujoco.MjvCamera, markers: tuple[Marker, ...] = ()) -> None:
+        """Take over the state of `data` as `camera` sees it; the pictures below are of this moment."""
+        mujoco.mjv_updateScene(self.model, data, self._option, self._perturb, camera, mujoco.mjtCatBit.mjCAT_ALL, self.scene)
+        for marker in markers:
+            geom = self.scene.geoms[self.scene.ngeom]
+            mujoco.mjv_initGeom(geom, mujoco.mjtGeom.mjGEOM_SPHERE, np.full(3, marker.radius), np.array(marker.position),
+                                np.eye(3).ravel(), np.array(marker.rgba, np.float32))
+            geom.objtype, geom.objid = SITE, -1
+            self.scene.ngeom += 1
+
+    @abstractmethod
+    def rgb(self, size: tuple[int, int]) -> UInt8[ndarray, "h w 3"]: ...
+
+    @abstractmethod
+    def depth(self, size: tuple[int, int]) -> Float32[ndarray, "h w"]:
+        """Metres along the optical axis; the far plane where there is nothing."""
+
+    @abstractmethod
+    def segmentation(self, size: tuple[int, int]) -> Int32[ndarray, "h w 2"]:
+        """(object type, object id) per pixel in MuJoCo's numbers (GEOM or SITE), (-1, -1) where there is nothing."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Renderer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def free_camera(lookat: tuple[float, float, float], distance: float, azimuth: float, elevation: float) -> mujoco.MjvCamera:
+    """A camera that is not part of the model. Metres and degrees, MuJoCo's convention."""
+    camera = mujoco.MjvCamera()
+    camera.type = mujoco.mjtCamera.mjCAMERA_FREE
+    camera.lookat[:] = lookat
+    camera.distance, camera.azimuth, camera.elevation = distance, azimuth, elevation
+    return camera
+
+
+def fixed_camera(number: int) -> mujoco.MjvCamera:
+    """A camera of the model."""
+    camera = mujoco.MjvCamera()
+    camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+    camera.fixedcamid = number
+    return camera
