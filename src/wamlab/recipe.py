@@ -15,7 +15,6 @@ from typing import Literal, Protocol
 
 from .errors import UnknownName, WamError
 from .models.base import WorldActionModel
-from .models.stream import Streams
 from .spec import TaskSpec
 
 Size = Literal["debug", "small", "base"]

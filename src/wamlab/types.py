@@ -60,6 +60,9 @@ class Context:
     def __len__(self) -> int:
         return len(self.instruction)
 
+    def to(self, device: torch.device) -> Context:
+        return Context(self.frames.to(device), self.state.to(device), self.instruction)
+
 
 @dataclass(frozen=True, eq=False)
 class Given:
@@ -101,6 +104,10 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.context)
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(self.context.to(device), self.future.to(device), self.future_mask.to(device), self.action.to(device),
+                     self.action_mask.to(device), self.imitate.to(device), self.frame_index.to(device))
 
 
 @dataclass(frozen=True, eq=False)

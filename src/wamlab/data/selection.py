@@ -43,18 +43,21 @@ def chosen(stores: Sequence[EpisodeStore], where: Sequence[tuple[int, int]],
     return np.array([pair in wanted for pair in where], bool)
 
 
-def gather_truth(records: Sequence[Episode]) -> Mapping[str, Float64[ndarray, "N D"]]:
-    """Per entity that any episode reports, its numbers for every frame; NaN where an episode does not report it."""
-    names = dict.fromkeys(name for record in records for name in record.truth)
-    gathered = {}
-    for name in names:
-        widths = {record.truth[name].shape[1] for record in records if name in record.truth}
-        if len(widths) > 1:
-            raise SpecError(f"the datasets disagree on what {name!r} reports", where=f"truth/{name}",
-                            expected="one width", got=sorted(widths))
-        blanks = (np.full((len(record) + 1, min(widths)), np.nan) for record in records)
-        gathered[name] = np.concatenate([r.truth.get(name, blank) for r, blank in zip(records, blanks, strict=True)])
-    return gathered
+def gather_truth(records: Sequence[Episode], name: str) -> Float64[ndarray, "N D"]:
+    """One entity's numbers for every frame; NaN where an episode does not report it.
+
+    Raises:
+        SpecError: if no episode reports it, or episodes of different tasks report different things under that name.
+    """
+    widths = {record.truth[name].shape[1] for record in records if name in record.truth}
+    if not widths:
+        known = dict.fromkeys(key for record in records for key in record.truth)
+        raise SpecError(f"no episode reports {name!r}", where="truth", expected=", ".join(known), got=name)
+    if len(widths) > 1:
+        raise SpecError(f"the datasets disagree on what {name!r} reports", where=f"truth/{name}", expected="one width",
+                        got=sorted(widths), fix="read the truth of one task at a time")
+    blanks = (np.full((len(record) + 1, min(widths)), np.nan) for record in records)
+    return np.concatenate([r.truth.get(name, blank) for r, blank in zip(records, blanks, strict=True)])
 
 
 def gather_imitate(records: Sequence[Episode]) -> Bool[ndarray, "M"]:

@@ -80,7 +80,7 @@ class Windows:
         self.frame_episode = np.repeat(np.arange(len(records)), lengths + 1)
         self.states = np.concatenate([record.state for record in records])
         self._actions = np.concatenate([record.action for record in records])
-        self._truth = gather_truth(records)
+        self._records = records
         shape = (int(self._first_frame[-1]), *self.task_spec.image_size, 3)
         self.frames = open_frames(self.stores, self.camera, shape, progress)
 
@@ -102,11 +102,9 @@ class Windows:
         """Privileged state per frame of the cache; NaN where an episode does not report the entity.
 
         Raises:
-            SpecError: if no episode reports it.
+            SpecError: if no episode reports it, or the tasks report different things under that name.
         """
-        if entity not in self._truth:
-            raise SpecError(f"no episode reports {entity!r}", where="truth", expected=", ".join(self._truth), got=entity)
-        return self._truth[entity]
+        return gather_truth(self._records, entity)
 
     def chunks(self) -> tuple[Float32[ndarray, "W K A"], Bool[ndarray, "W K"]]:
         """The action chunks of all windows and their masks, for statistics."""

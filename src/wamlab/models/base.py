@@ -26,10 +26,14 @@ class WorldActionModel(nn.Module):
     history: int = 1
     chunk: int
     offsets: tuple[int, ...]
-    codec: Codec | None = None
+    codec: Codec | None
     """the representation of future frames, if there is one; trained first, then frozen"""
-    latents: Tensor | None = None
+    latents: Tensor | None
     """latents of every frame in the training set, set by the trainer so that none is encoded twice"""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.codec, self.latents = None, None
 
     def fit(self, action: Float[Tensor, "N A"], state: Float[Tensor, "N P"]) -> None:
         """Set normalisation from training data in physical units. Models without any need not override it."""

@@ -1,0 +1,253 @@
+"""Training that can be stopped anywhere and goes on to the same numbers.
+
+All randomness is a function of (seed, stage, step), so a checkpoint needs weights, optimiser, average and step, and no
+random state. With `torchrun`, every process takes its share of each batch and gradients are averaged.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from . import checkpoint
+from .config import to_json
+from .data.sampling import batch_indices
+from .data.selection import split
+from .data.store import EpisodeStore
+from .data.windows import Windows
+from .errors import CheckpointError, WamError
+from .models.base import WorldActionModel
+from .optimise import Fit
+from .recipe import Recipe
+from .types import WORLD_MODEL, Batch
+
+Progress = Callable[[int, int], None]
+
+
+def windows_for(model: WorldActionModel, stores: Sequence[EpisodeStore], episodes: list[list[int]] | None) -> Windows:
+    return Windows(stores, history=model.history, chunk=model.chunk, offsets=model.offsets, episodes=episodes)
+
+
+class Trainer:
+    """Trains one recipe on some stores into a folder: first the representation, then the model."""
+
+    def __init__(self, recipe: Recipe, stores: Sequence[EpisodeStore], out: Path, seed: int, device: str = "cpu"):
+        self.recipe, self.out, self.seed, self.device = recipe, out, seed, torch.device(device)
+        if not stores or not any(len(store) for store in stores):
+            raise WamError("there is nothing to train on", where=out, expected="at least one episode", got="none",
+                           fix="collect demonstrations first (wam collect)")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.model = recipe.model.build(stores[0].task_spec).to(self.device)
+        kept, held = split(stores, held_out=0.05)
+        self.windows = windows_for(self.model, stores, kept)
+        self.held = windows_for(self.model, stores, held) if any(held) else None
+        self.curves: dict[str, list[list[float]]] = {"codec": [], "train": [], "validation": []}
+        imitable = np.flatnonzero(self.windows.imitate)
+        others = np.flatnonzero(~self.windows.imitate) if WORLD_MODEL in self.model.answers() else imitable[:0]
+        if len(imitable) == 0 and len(others) == 0:
+            raise WamError("no window of the data can train this model", where=recipe.name,
+                           expected="expert actions, or a model that answers: future sought, action given",
+                           got="disturbed or playful actions only", fix="collect with --kind expert or mixed")
+        self.pools = [imitable, others]
+
+    def rows(self, step: int, batch: int, stream: int) -> np.ndarray:
+        """Windows of one training step: a pure function of seed and step. Each process takes its own share."""
+        imitable, others = self.pools
+        share = self.recipe.training.play_share if len(imitable) else 1.0
+        n = min(round(share * batch), batch) if len(others) else 0
+        picks = [pool[batch_indices(len(pool), count, step, self.seed * 7 + stream + offset)]
+                 for pool, count, offset in ((imitable, batch - n, 0), (others, n, 3)) if count and len(pool)]
+        rows = np.concatenate(picks)
+        return rows[dist.get_rank() :: dist.get_world_size()] if dist.is_initialized() else rows
+
+    def batch(self, windows: Windows, rows: np.ndarray) -> Batch:
+        return windows.batch(rows).to(self.device)
+
+    def seed_of(self, step: int, stream: int) -> int:
+        rank = dist.get_rank() if dist.is_initialized() else 0
+        return int(np.random.SeedSequence([self.seed, step, stream, rank]).generate_state(1)[0])
+
+    def codec_loss(self, step: int) -> Tensor:
+        """Frames of the window, each rebuilt from its latents and from another frame of the same window."""
+        assert self.model.codec is not None
+        batch = self.batch(self.windows, self.rows(step, self.recipe.training.codec_batch, 1))
+        frames = torch.cat([batch.context.frames[:, -1:], batch.future], 1).float() / 255
+        generator = torch.Generator().manual_seed(self.seed_of(step, 1))
+        pick = torch.rand(frames.shape[:2], generator=generator).argsort(1)[:, :3].to(self.device)
+        rows = torch.arange(len(frames), device=self.device)
+        target, other, reference = (frames[rows, pick[:, i % pick.shape[1]]] for i in range(3))
+        return self.model.codec.loss(torch.cat([target, other]), torch.cat([reference, reference]))
+
+    @torch.no_grad()
+    def freeze_codec(self) -> None:
+        """After the representation is learned: whiten it, encode every frame once, set the scale of the future."""
+        codec = self.model.codec
+        assert codec is not None
+        codec.requires_grad_(False)
+        rows = np.unique(np.linspace(0, len(self.windows) - 1, 512).astype(int))
+        sample = self.batch(self.windows, rows)
+        codec.fit(sample.context.frames[:, -1].float() / 255)
+        self.cache_latents()
+        assert self.model.latents is not None
+        now = self.model.latents[sample.frame_index[:, -1 - len(self.model.offsets)]]
+        ahead = self.model.latents[sample.frame_index[:, -len(self.model.offsets) :]]
+        self.model.fit_motion(ahead - now[:, None])
+
+    @torch.no_grad()
+    def cache_latents(self) -> None:
+        codec, frames = self.model.codec, self.windows.frames
+        assert codec is not None
+        parts = [codec.encode(torch.from_numpy(np.array(frames[i : i + 256])).to(self.device)
+                              .permute(0, 3, 1, 2).float() / 255) for i in range(0, len(frames), 256)]
+        self.model.latents = torch.cat(parts)
+
+    @torch.no_grad()
+    def validate(self, step: int) -> None:
+        if self.held is None or len(self.held) == 0:
+            return
+        self.model.eval()
+        kept, self.model.latents = self.model.latents, None  # the cache holds the training frames
+        rows = np.unique(np.linspace(0, len(self.held) - 1, 64).astype(int))
+        losses = self.model.loss(self.batch(self.held, rows), self.seed)
+        self.curves["validation"].append([step, *(round(losses[k].item(), 6) for k in sorted(losses))])
+        self.model.latents = kept
+        self.model.train()
+
+    def run(self, progress: Progress | None = None) -> Path:
+        """Train to the end, from the last checkpoint if there is one. Returns the folder of the finished model."""
+        final, training = self.out / "model", self.recipe.training
+        if final.exists():
+            self.same_run(checkpoint.read_header(final), final)
+            return final
+        codec = self.model.codec
+        codec_steps = training.codec_steps if codec is not None and codec.trained else 0
+        total = codec_steps + training.steps
+        stage, step, tensors = self.resume()
+        if stage == "codec" and codec_steps:
+            assert codec is not None
+            fit = Fit(codec, codec_steps, training.codec_learning_rate, training)
+            if tensors:
+                fit.restore(tensors, step)
+            while fit.step < codec_steps:
+                loss = self.codec_loss(fit.step)
+                fit.descend(loss)
+                self.after("codec", fit, loss, {}, progress, fit.step, total)
+            fit.adopt_average()
+        if stage == "codec":
+            tensors = {}
+            self.prepare()
+        elif codec is not None:
+            codec.requires_grad_(False)
+            self.cache_latents()
+        self.model.train()
+        fit = Fit(self.model, training.steps, training.learning_rate, training)
+        if stage == "model":
+            fit.restore(tensors, step)
+        else:
+            self.keep("model", fit)
+        precision = torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
+        while fit.step < training.steps:
+            with precision:
+                losses = self.model.loss(self.batch(self.windows, self.rows(fit.step, training.batch_size, 2)),
+                                         self.seed_of(fit.step, 2))
+            fit.descend(losses["total"])
+            self.after("model", fit, losses["total"], losses, progress, codec_steps + fit.step, total)
+        fit.adopt_average()
+        self.model.latents = None
+        if not dist.is_initialized() or dist.get_rank() == 0:
+            checkpoint.save(final, self.model.state_dict(), self.recipe, self.model.task_spec, self.header("done", fit.step))
+            for old in self.out.glob("step-*"):
+                checkpoint.remove(old)
+        return final
+
+    def prepare(self) -> None:
+        """What is measured on the data before the model's own training starts."""
+        rows = np.unique(np.linspace(0, len(self.pools[0]) - 1, 4096).astype(int)) if len(self.pools[0]) else None
+        pool = self.pools[0] if rows is not None else self.pools[1]
+        sample = self.batch(self.windows, pool[rows] if rows is not None else pool[:4096])
+        self.model.fit(sample.action[sample.action_mask], sample.context.state.flatten(0, 1))
+        if self.model.codec is not None:
+            self.freeze_codec()
+
+    def after(self, stage: str, fit: Fit, loss: Tensor, losses: dict[str, Tensor], progress: Progress | None,
+              done: int, total: int) -> None:
+        """Record, validate, checkpoint and report one finished step."""
+        training = self.recipe.training
+        last = fit.step == fit.steps
+        if fit.step % 10 == 0 or last:
+            name = "codec" if stage == "codec" else "train"
+            self.curves[name].append([fit.step, *(round(v.item(), 6) for v in ([loss] if stage == "codec" else
+                                      [losses[k] for k in sorted(losses)]))])
+        if stage == "model" and (fit.step % training.validate_every == 0 or last):
+            self.validate(fit.step)
+        if fit.step % training.checkpoint_every == 0 and not last:
+            self.keep(stage, fit)
+        if progress:
+            progress(done, total)
+
+    def header(self, stage: str, step: int) -> dict[str, Any]:
+        names = ["action", "future", "total"] if self.model.codec is not None else ["action", "total"]
+        return {"stage": stage, "step": step, "seed": self.seed, "curves": self.curves, "curve_names": names}
+
+    def keep(self, stage: str, fit: Fit) -> None:
+        """Write a checkpoint to go on from, then drop the older ones."""
+        if dist.is_initialized() and dist.get_rank() != 0:
+            return
+        number = fit.step + (10**8 if stage == "model" else 0)
+        folder = self.out / f"step-{number:09d}"
+        model = {f"model/{k}": v for k, v in self.model.state_dict().items()}
+        checkpoint.save(folder, model | fit.tensors(), self.recipe, self.model.task_spec, self.header(stage, fit.step))
+        for old in self.out.glob("step-*"):
+            if old != folder:
+                checkpoint.remove(old)
+
+    def same_run(self, header: dict[str, Any], folder: Path) -> None:
+        if header["recipe"] != to_json(self.recipe) or header["seed"] != self.seed:
+            raise CheckpointError("this folder holds another training run", where=folder,
+                                  expected=f"recipe {self.recipe.name}, seed {self.seed}, the same settings",
+                                  got=f"recipe {header['recipe'].get('name')}, seed {header['seed']}",
+                                  fix="choose another --out folder, or delete this one")
+
+    def resume(self) -> tuple[str, int, dict[str, Tensor]]:
+        """The newest checkpoint's stage, step and tensors; its weights are put into the model."""
+        found = sorted(self.out.glob("step-*"))
+        if not found:
+            return "codec", 0, {}
+        header, tensors = checkpoint.read_header(found[-1]), checkpoint.read_tensors(found[-1])
+        self.same_run(header, found[-1])
+        checkpoint.fill(self.model, {k[6:]: v for k, v in tensors.items() if k.startswith("model/")}, found[-1])
+        self.curves = header["curves"]
+        return header["stage"], header["step"], {k: v.to(self.device) for k, v in tensors.items()}
+
+
+def join_processes() -> str:
+    """Join the group that `torchrun` announces, if any. Returns the device to train on."""
+    if "RANK" in os.environ and not dist.is_initialized():
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
+
+
+def train(recipe: Recipe, stores: Sequence[EpisodeStore], out: str | Path, *, seed: int = 0,
+          progress: Progress | None = None) -> Path:
+    """Train a recipe on episodes.
+
+    Args:
+        out: folder for checkpoints and the finished model. A run that was stopped goes on from here.
+        progress: called with (steps done, steps in all).
+
+    Returns:
+        The folder of the finished model, for `wamlab.checkpoint.load_model`.
+
+    Raises:
+        CheckpointError: if `out` holds another run.
+        WamError: if there is nothing to train on, or the loss is not finite.
+    """
+    return Trainer(recipe, stores, Path(out), seed, join_processes()).run(progress)
