@@ -7,6 +7,7 @@ Everything takes counts or per-unit sums, so that a caller decides once what the
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -120,14 +121,10 @@ def cluster_bootstrap(sums: Float[ndarray, "C Q"], statistic: Callable[[ndarray]
         total = statistic(sums.sum(0))
     if clusters < 3 or not np.isfinite(total):
         return None
-    draws = []
-    generator = np.random.default_rng(seed)
     block = max(1, 4_000_000 // clusters)
     with np.errstate(divide="ignore", invalid="ignore"):
-        for start in range(0, resamples, block):
-            counts = generator.multinomial(clusters, np.full(clusters, 1 / clusters), size=min(block, resamples - start))
-            draws.append(statistic(counts @ sums))
-        values = np.concatenate(draws)
+        values = np.concatenate([statistic(_draws(clusters, min(block, resamples - start), seed, start) @ sums)
+                                 for start in range(0, resamples, block)])
         left_out = statistic(sums.sum(0) - sums) if bca else np.zeros(1)
     values = values[np.isfinite(values)]  # a draw without a single informative cluster has no statistic
     if not len(values):
@@ -137,6 +134,13 @@ def cluster_bootstrap(sums: Float[ndarray, "C Q"], statistic: Callable[[ndarray]
         tail = _bca_levels(values, float(total), left_out[np.isfinite(left_out)], tail)
     low, high = np.quantile(values, tail)
     return Estimate(float(total), float(low), float(high))
+
+
+@lru_cache(maxsize=8)
+def _draws(clusters: int, resamples: int, seed: int, start: int) -> Float[ndarray, "R C"]:
+    """How often each cluster is drawn, per resample. Cached, because many scores share their clusters."""
+    generator = np.random.default_rng([seed, start])
+    return generator.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples).astype(np.float64)
 
 
 def _bca_levels(values: ndarray, total: float, left_out: ndarray, tail: ndarray) -> ndarray:
@@ -162,3 +166,16 @@ def mean_of_clusters(values: Float[ndarray, "N"], cluster: ndarray, *, seed: int
     _, index = np.unique(cluster, return_inverse=True)
     sums = np.stack([np.bincount(index, values), np.bincount(index)], -1) if len(values) else np.zeros((0, 2))
     return cluster_bootstrap(sums, lambda s: s[..., 0] / s[..., 1], seed=seed, resamples=resamples, level=level), len(sums)
+
+
+def median_of_clusters(values: Float[ndarray, "N"], cluster: ndarray, *, seed: int = 0, resamples: int = 2000,
+                       level: float = 0.95) -> tuple[Estimate | None, int]:
+    """Median over all values with a bootstrap over their clusters; also the number of clusters."""
+    names, index = np.unique(cluster, return_inverse=True)
+    if len(names) < 3:
+        return None, len(names)
+    order = np.argsort(values, kind="stable")
+    weight = np.cumsum(_draws(len(names), resamples, seed, 0)[:, index[order]], axis=1)
+    middle = (weight >= weight[:, -1:] / 2).argmax(1)
+    low, high = np.quantile(values[order][middle], [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(float(np.median(values)), float(low), float(high)), len(names)

@@ -1,0 +1,180 @@
+"""What a metric sees (`Evidence`) and what a metric is (`Metric`). Arrays only: no model, no simulator, no torch.
+
+Letters in shapes: N samples, E episodes, C contexts (saved states), K actions tried from each, T offsets (steps
+ahead), D an entity's channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+from numpy import ndarray
+
+from ...errors import SpecError, WamError
+from ...spec import EntitySpec, Group, TaskSpec
+from ...types import Episode
+from ..log import Score
+from ..statistics import Estimate, Interval
+
+Need = Literal["episodes", "frames", "foresight", "effects"]
+NEEDS: tuple[Need, ...] = ("episodes", "frames", "foresight", "effects")
+GROUPS: dict[str, tuple[Group, ...]] = {"robot": ("robot",), "object": ("object", "articulation"), "bystander": ("bystander",)}
+"""entity groups that measures are told for; "object" is everything that is there to be manipulated"""
+
+
+@dataclass(frozen=True, eq=False)
+class FramePairs:
+    """Imagined frames beside what the camera really saw, where the actions were those that the model knew of."""
+
+    imagined: UInt8[ndarray, "N h w 3"]
+    real: UInt8[ndarray, "N h w 3"]
+    current: UInt8[ndarray, "N h w 3"]
+    """the last frame that the model had seen: what copying it would have predicted"""
+    offset: Int[ndarray, "N"]
+    """control steps ahead"""
+    cluster: Int[ndarray, "N"]
+    """episode or context: the unit of the statistics"""
+    prefix: str = ""
+    """put before the metric's name: "branch." for given actions, empty for a policy's own rollouts"""
+
+
+@dataclass(frozen=True, eq=False)
+class Foresight:
+    """The plans of a policy's episodes beside what their execution did, in state space.
+
+    Only those offsets are kept that were reached before the next decision replaced the plan.
+    """
+
+    episode: Int[ndarray, "N"]
+    """position in `Evidence.episodes`"""
+    chunk: Int[ndarray, "N"]
+    """number of the executed chunk, unique over all episodes"""
+    start: Mapping[str, Float[ndarray, "N D"]]
+    """per entity, at the decision"""
+    imagined: Mapping[str, Float[ndarray, "N D"]]
+    real: Mapping[str, Float[ndarray, "N D"]]
+    ceiling: Mapping[str, Float[ndarray, "N D"]] | None = None
+    """what the readout makes of the real frames; None where states are known exactly"""
+    imagined_success: Bool[ndarray, "E"] | None = None
+    """whether the model ever imagined success within an episode; None if that cannot be read from its frames"""
+    read_success: Bool[ndarray, "E"] | None = None
+    """the same reading of the real frames: its disagreement with the truth is the readout's own error"""
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """K actions from each of C saved states: what was imagined and what really happens, in state space."""
+
+    start: Mapping[str, Float[ndarray, "C D"]]
+    imagined: Mapping[str, Float[ndarray, "C K T D"]]
+    real: Mapping[str, Float[ndarray, "C K T D"]]
+    offsets: tuple[int, ...]
+    kinds: tuple[str, ...]
+    """names of the K actions: "factual", "null", "dose 0.25"..."""
+    strata: tuple[str, ...]
+    """per context: "free", "near", "contact" """
+    ceiling: Mapping[str, Float[ndarray, "C K T D"]] | None = None
+    """what the readout makes of the true frames"""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """All that is known about one model on one task. None: not there, and `missing` says why."""
+
+    model: str
+    spec: TaskSpec
+    episodes: tuple[Episode, ...] | None = None
+    frames: FramePairs | None = None
+    foresight: Foresight | None = None
+    effects: Effects | None = None
+    scales: Mapping[str, float] = field(default_factory=dict)
+    """sigma per entity: the unit in which its effects are counted; empty: taken from the true effects at hand"""
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def score(self, metric: str, value: float | Estimate | None, interval: Interval | None = None, **more: Any) -> Score:
+        """A score of this model on this task.
+
+        Args:
+            value: the number, an estimate with its interval, or None: then `unavailable` says why.
+            more: further fields of `Score`.
+        """
+        if isinstance(value, Estimate):
+            interval, value = Interval(value.low, value.high), value.value
+        if value is not None and not np.isfinite(value):
+            value, interval, more["unavailable"] = None, None, "not a finite number"
+        low, high = interval or (None, None)
+        return Score(self.model, self.spec.task, metric, None if value is None else float(value), low, high, **more)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measure that anyone can add: one file with `METRICS = (Metric(...),)`.
+
+    A metric that cannot be computed gives scores whose `unavailable` says why; it never gives 0 for that.
+    """
+
+    name: str
+    """its scores are called this, or this with a dot and more"""
+    needs: tuple[Need, ...]
+    """which parts of the evidence must be there"""
+    compute: Callable[[Evidence], Sequence[Score]]
+    direction: Literal["higher", "lower", "neither"]
+    range: tuple[float | int, float | int]
+    meaning: str
+    """one line for a reader who has never seen it"""
+    source: str
+    """the paper or the definition that it follows"""
+    unit: str = ""
+    children: Mapping[str, str] = field(default_factory=dict)
+    """one line for each further score: what comes after the dot"""
+
+    def __call__(self, evidence: Evidence) -> tuple[Score, ...]:
+        """Its scores; one unavailable score if something that it needs is missing or damaged.
+
+        Raises:
+            SpecError: if the metric breaks its own declaration.
+        """
+        for need in self.needs:
+            if vars(evidence)[need] is None:
+                return (evidence.score(self.name, None, unavailable=evidence.missing.get(need, f"there are no {need}")),)
+        try:
+            scores = tuple(self.compute(evidence))
+        except WamError as error:
+            return (evidence.score(self.name, None, unavailable=str(error)),)
+        for score in scores:
+            bare = score.metric.removeprefix("branch.")
+            if bare != self.name and not bare.startswith(self.name + "."):
+                raise SpecError("a metric's scores carry its name", where=f"metric {self.name}", got=score.metric,
+                                expected=f"{self.name} or {self.name}.something")
+        return scores
+
+
+def positions(entity: EntitySpec) -> int:
+    """How many leading channels share the unit of the first: the ones that a tolerance in that unit applies to."""
+    return next((i for i, unit in enumerate(entity.units) if unit != entity.units[0]), len(entity.units))
+
+
+def entities(spec: TaskSpec, group: str, known: Mapping[str, ndarray]) -> tuple[EntitySpec, ...]:
+    """The entities of a group (see GROUPS) for which there are numbers."""
+    return tuple(e for e in spec.of_group(*GROUPS[group]) if e.name in known)
+
+
+def sigma(entity: EntitySpec, effect: Float[ndarray, "... D"]) -> float:
+    """The unit of an entity's effects: their standard deviation, but at least what matters physically."""
+    effect = effect[..., :positions(entity)]
+    return max(float(np.sqrt(np.mean(effect**2))) if effect.size else 0.0, entity.tolerance)
+
+
+def stacked(spec: TaskSpec, group: str, values: Mapping[str, Float[ndarray, "... D"]], scales: Mapping[str, float]) -> ndarray:
+    """The positions of all entities of a group side by side, each in its own sigma: [..., sum of D]."""
+    chosen = entities(spec, group, values)
+    return np.concatenate([values[e.name][..., :positions(e)] / scales[e.name] for e in chosen], axis=-1)
+
+
+def moved(entity: EntitySpec, effect: Float[ndarray, "... D"]) -> ndarray:
+    """Whether an effect is large enough to matter: [...]."""
+    return np.linalg.norm(effect[..., :positions(entity)], axis=-1) > entity.tolerance

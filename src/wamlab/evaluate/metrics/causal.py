@@ -1,0 +1,184 @@
+"""Does the imagined future follow the action? Concordance of imagined with true effects, in state space (CC-A2F).
+
+From each saved state several actions are tried. Everything that they share is taken away (centring within the
+context); what is left is the effect of the choice of action, imagined against true, in units of sigma per entity.
+Definitions: the reference page on causal consistency, sections 6 and 7.1. Letters: see `base`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from ..log import Score
+from ..statistics import cluster_bootstrap
+from .base import GROUPS, Effects, Evidence, Metric, entities, moved, sigma, stacked
+
+HEADLINE = ("robot", "object")
+LEAST_CONTEXTS = 3
+"""contexts in which something must really depend on the action before a concordance is told"""
+
+
+def centred(values: Float[ndarray, "C K *rest"]) -> Float[ndarray, "C K *rest"]:
+    """Without what all actions of a context share."""
+    return values - values.mean(1, keepdims=True)
+
+
+def products(imagined: Float[ndarray, "C K T D"], real: Float[ndarray, "C K T D"]) -> Float[ndarray, "C T 3"]:
+    """Per context and offset: <imagined, real>, |imagined|^2 and |real|^2 of the centred effects. All that is needed."""
+    a, b = centred(imagined), centred(real)
+    return np.stack([(a * b).sum((1, 3)), (a * a).sum((1, 3)), (b * b).sum((1, 3))], axis=-1)
+
+
+def concordance(sums: Float[ndarray, "... 3"]) -> Float[ndarray, "..."]:
+    """CC = 2 <y^, y*> / (|y^|^2 + |y*|^2), in [-1, 1]: truth 1, ignoring the action 0, mirrored -1, gain g 2g/(1+g^2)."""
+    return 2 * sums[..., 0] / (sums[..., 1] + sums[..., 2])
+
+
+def gain(sums: Float[ndarray, "... 3"]) -> Float[ndarray, "..."]:
+    """g = <y^, y*> / |y*|^2: how large the imagined effect is along the true one."""
+    return sums[..., 0] / sums[..., 2]
+
+
+def r2_within(sums: Float[ndarray, "... 3"]) -> Float[ndarray, "..."]:
+    """1 - |y^ - y*|^2 / |y*|^2: ignoring the action 0, garbage below 0. Equals 1 - (1 - gain)^2 - leakage."""
+    return 1 - (sums[..., 1] - 2 * sums[..., 0] + sums[..., 2]) / sums[..., 2]
+
+
+def leakage(sums: Float[ndarray, "... 3"]) -> Float[ndarray, "..."]:
+    """|y^ - g y*|^2 / |y*|^2: imagined effect that is not along the true one."""
+    return (sums[..., 1] - sums[..., 0] ** 2 / sums[..., 2]) / sums[..., 2]
+
+
+PARTS: dict[str, Callable[[ndarray], ndarray]] = {"": concordance, ".gain": gain, ".leakage": leakage, ".r2": r2_within}
+
+
+def scales_of(evidence: Evidence) -> Mapping[str, float]:
+    """Sigma per entity: as given, or from the true effects at hand."""
+    effects = evidence.effects
+    assert effects is not None
+    return {e.name: evidence.scales.get(e.name) or sigma(e, centred(effects.real[e.name]))
+            for e in evidence.spec.entities if e.name in effects.real}
+
+
+def why_not(evidence: Evidence, group: str) -> str:
+    """Why no concordance can be told for a group; empty if one can."""
+    effects = evidence.effects
+    assert effects is not None
+    chosen = entities(evidence.spec, group, effects.imagined)
+    if not chosen:
+        return f"the task has no entity of this kind ({', '.join(GROUPS[group])})"
+    if len(effects.strata) < LEAST_CONTEXTS or len(effects.kinds) < 2:
+        return f"fewer than {LEAST_CONTEXTS} contexts or 2 actions"
+    depends = np.zeros(len(effects.strata), bool)
+    for entity in chosen:
+        for values in (effects.imagined, effects.real):
+            if not np.isfinite(values[entity.name]).all():
+                return f"numbers of {entity.name} are not finite"
+        depends |= moved(entity, centred(effects.real[entity.name])).any((1, 2))
+    if depends.sum() < LEAST_CONTEXTS:
+        return f"what happens to it hardly depends on the action: in {int(depends.sum())} of {len(depends)} contexts"
+    return ""
+
+
+def _products(evidence: Evidence, group: str, imagined: Mapping[str, ndarray]) -> Float[ndarray, "C T 3"]:
+    effects, scales = evidence.effects, scales_of(evidence)
+    assert effects is not None
+    return products(stacked(evidence.spec, group, imagined, scales), stacked(evidence.spec, group, effects.real, scales))
+
+
+def cc_a2f(evidence: Evidence) -> Sequence[Score]:
+    """The headline (mean over robot and object) and, per group, its parts, ceiling, horizon and strata."""
+    effects = evidence.effects
+    assert effects is not None
+    reasons = {group: why_not(evidence, group) for group in GROUPS}
+    scores = [*_headline(evidence, reasons, effects)]
+    for group, why in reasons.items():
+        name = f"cc_a2f.{group}"
+        if why:
+            scores += [evidence.score(name + part, None, unavailable=why) for part in PARTS]
+            continue
+        sums = _products(evidence, group, effects.imagined)
+        scores += [_estimate(evidence, name + part, sums.sum(1), function) for part, function in PARTS.items()]
+        if effects.ceiling is not None:
+            scores.append(_estimate(evidence, name + ".ceiling", _products(evidence, group, effects.ceiling).sum(1), concordance))
+        scores += [_estimate(evidence, f"{name}.at{offset}", sums[:, i], concordance) for i, offset in enumerate(effects.offsets)]
+        for stratum in dict.fromkeys(effects.strata):
+            inside = np.array([s == stratum for s in effects.strata])
+            scores.append(_estimate(evidence, f"{name}.{stratum}", sums[inside].sum(1), concordance))
+    return scores
+
+
+def _headline(evidence: Evidence, reasons: Mapping[str, str], effects: Effects) -> Iterator[Score]:
+    why = "; ".join(f"{group}: {reasons[group]}" for group in HEADLINE if reasons[group])
+    sources = {"cc_a2f": effects.imagined} | ({} if effects.ceiling is None else {"cc_a2f.ceiling": effects.ceiling})
+    for name, imagined in sources.items():
+        if why:
+            yield evidence.score(name, None, unavailable=why)
+        else:
+            sums = np.stack([_products(evidence, group, imagined).sum(1) for group in HEADLINE], 1)
+            yield _estimate(evidence, name, sums.reshape(len(sums), -1),
+                            lambda s: concordance(s.reshape(*s.shape[:-1], 2, 3)).mean(-1))
+
+
+def _estimate(evidence: Evidence, name: str, sums: Float[ndarray, "C Q"], function: Callable[[ndarray], ndarray]) -> Score:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = float(function(sums.sum(0)))
+    if not np.isfinite(value):
+        return evidence.score(name, None, unavailable="neither the truth nor the imagination depends on the action here")
+    return evidence.score(name, cluster_bootstrap(sums, function) or value, n=len(sums))
+
+
+def false_effect(evidence: Evidence) -> Sequence[Score]:
+    return _rates(evidence, "false_effect", happened=False)
+
+
+def miss(evidence: Evidence) -> Sequence[Score]:
+    return _rates(evidence, "miss", happened=True)
+
+
+def _rates(evidence: Evidence, name: str, happened: bool) -> Sequence[Score]:
+    """Share of (context, action, entity) in which the imagination moves the entity although nothing does, or the reverse."""
+    effects, scores = evidence.effects, []
+    assert effects is not None
+    totals: dict[str, list[ndarray]] = {"": [], ".ceiling": []}
+    for group in GROUPS:
+        sources = {"": effects.imagined} | ({} if effects.ceiling is None else {".ceiling": effects.ceiling})
+        for suffix, imagined in sources.items():
+            counts = np.zeros((len(effects.strata), 2))
+            for entity in entities(evidence.spec, group, imagined):
+                start = effects.start[entity.name][:, None, None]
+                real = moved(entity, effects.real[entity.name] - start).any(-1)
+                wrong = moved(entity, imagined[entity.name] - start).any(-1) != real
+                counts += np.stack([(wrong & (real == happened)).sum(1), (real == happened).sum(1)], -1)
+            totals[suffix].append(counts)
+            scores.append(_share(evidence, f"{name}.{group}{suffix}", counts))
+    return [_share(evidence, name + suffix, np.sum(parts, 0)) for suffix, parts in totals.items() if parts] + scores
+
+
+def _share(evidence: Evidence, name: str, counts: Float[ndarray, "C 2"]) -> Score:
+    if not counts[:, 1].sum():
+        return evidence.score(name, None, unavailable="no such case among these contexts and actions")
+    estimate = cluster_bootstrap(counts, lambda s: s[..., 0] / s[..., 1])
+    return evidence.score(name, estimate or float(counts[:, 0].sum() / counts[:, 1].sum()), n=len(counts), unit="share",
+                          note=f"{int(counts[:, 1].sum())} cases")
+
+
+_SOURCE = "causal concordance: concordance correlation (Lin 1989), uncentred, on within-context effects"
+METRICS = (
+    Metric("cc_a2f", ("effects",), cc_a2f, "higher", (-1, 1),
+           "does the imagined future follow the action: 1 as in truth, 0 not at all, -1 the wrong way", _SOURCE, "",
+           {"robot": "for the robot", "object": "for what is there to be manipulated", "bystander": "for the rest",
+            "<group>.gain": "size of the imagined effect along the true one (1 is right)",
+            "<group>.leakage": "imagined effect that is not along the true one",
+            "<group>.r2": "1 - squared error of effects: below 0 is worse than ignoring the action",
+            "ceiling": "what the readout reaches on true frames", "<group>.at<n>": "n control steps ahead",
+            "<group>.<stratum>": "among contexts that are free, near or in contact"}),
+    Metric("false_effect", ("effects",), false_effect, "lower", (0, 1), "share of still things that the imagination moves",
+           "displacement beyond the entity's tolerance", "share", {"<group>": "per kind of entity"}),
+    Metric("miss", ("effects",), miss, "lower", (0, 1), "share of moving things that the imagination leaves where they are",
+           "displacement beyond the entity's tolerance", "share", {"<group>": "per kind of entity"}),
+)

@@ -1,0 +1,38 @@
+"""How often the task gets done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..log import Score
+from ..statistics import clopper_pearson
+from .base import Evidence, Metric
+
+SOLVED_AT_START = "every start was already solved"
+
+
+def success(evidence: Evidence) -> Sequence[Score]:
+    """Share of starts solved, over those that were not solved before the first action."""
+    assert evidence.episodes is not None
+    tried = [e for e in evidence.episodes if not e.success[0]]
+    skipped = len(evidence.episodes) - len(tried)
+    if not tried:
+        why = SOLVED_AT_START if skipped else "there are no episodes"
+        return (evidence.score("success", None, unavailable=why),)
+    note = f"{skipped} starts were already solved and are left out" if skipped else ""
+    n, scores = len(tried), []
+    for name, count in (("success", sum(e.solved for e in tried)), ("success.held", sum(bool(e.success[-1]) for e in tried))):
+        scores.append(evidence.score(name, count / n, clopper_pearson(count, n), n=n, unit="share", note=note))
+    first = [int(e.success.argmax()) for e in tried if e.solved]
+    scores.append(evidence.score("success.steps", sorted(first)[len(first) // 2], n=len(first), unit="control steps") if first
+                  else evidence.score("success.steps", None, unavailable="no start was solved"))
+    return scores
+
+
+METRICS = (
+    Metric("success", ("episodes",), success, "higher", (0, 1),
+           "share of held-out starts on which the task's condition was reached", "Clopper-Pearson interval over starts",
+           "share",
+           {"held": "share on which the condition still held at the episode's end",
+            "steps": "median control step at which solved episodes reached it"}),
+)
