@@ -3,7 +3,7 @@
 Control is at 20 Hz: an action is held for 4 native steps of 12.5 ms. Success is an event: `info["success"]` is True
 if the task's condition held at the end of any native step within the control step, because several tasks hold it for
 a moment only (coffee-button, handle-press). The state is proprioception: hand position and gripper opening, never
-an object or the goal. The goal is to be seen in the frames.
+an object or the goal. The goal is marked in the frames, except in `MARKERLESS` tasks.
 """
 
 from __future__ import annotations
@@ -29,6 +29,14 @@ from .scene import Renderer, fixed_camera, free_camera
 NATIVE_HZ = 80.0
 ACTION = ActionSpec(("hand x", "hand y", "hand z", "gripper close"), (-1.0,) * 4, (1.0,) * 4,
                     ("cm/native step", "cm/native step", "cm/native step", "effort"), "delta")
+CAMERA = ((0.0, 0.68, 0.11), 0.72, -145.0, -42.0)
+"""the main camera: point looked at (metres), distance (metres), azimuth, elevation (degrees)"""
+FRONT = ((0.0, 0.68, 0.11), 0.85, 142.0, -42.0)
+"""the main camera of tasks whose object would be hidden behind its furniture"""
+FRONT_TASKS = ("coffee-button", "door-close", "door-lock", "door-unlock", "shelf-place", "stick-pull", "stick-push",
+               "window-open")
+MARKERLESS = ("assembly", "bin-picking", "coffee-button", "disassemble", "door-lock", "door-unlock", "sweep")
+"""tasks without a goal marker: the goal has a fixed place relative to something in the frames (a peg, a lock, a bin)"""
 STATE = ("hand x (m)", "hand y (m)", "hand z (m)", "gripper opening (0..1)")
 
 
@@ -66,14 +74,14 @@ class MetaWorld(Simulator):
         self.task_spec = TaskSpec(
             task=f"metaworld/{task}", instruction=INSTRUCTIONS[task], cameras=("main",), image_size=size, state=STATE,
             action=ACTION, entities=self.entities.specs, control_hz=NATIVE_HZ / action_repeat, max_steps=max_steps,
-            goal_visible="in the frames")
+            goal_visible="fixed" if task in MARKERLESS else "in the frames")
         self.action_space = gymnasium.spaces.Box(-1, 1, (4,), np.float32)
         frame = gymnasium.spaces.Box(0, 255, (*size, 3), np.uint8)
         self.observation_space = gymnasium.spaces.Dict({
             "frames": gymnasium.spaces.Dict({"main": frame}),
             "state": gymnasium.spaces.Box(np.array([-2, -2, -2, 0], np.float32), np.array([2, 2, 2, 1], np.float32))})
         self._renderer: Renderer | None = None
-        self._main = free_camera((0.0, 0.68, 0.11), 0.72, -145, -42)
+        self._main = free_camera(*(FRONT if task in FRONT_TASKS else CAMERA))
         self._steps = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
@@ -127,7 +135,7 @@ class MetaWorld(Simulator):
             view = fixed_camera(self.world.model.camera(name).id)
         if self._renderer is None:
             self._renderer = open_renderer(self.world.model, self.task_spec.image_size)
-        self._renderer.update(self.world.data, view, self.entities.markers())
+        self._renderer.update(self.world.data, view)
         return self._renderer
 
     def render(self) -> ndarray:

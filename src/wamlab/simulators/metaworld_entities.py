@@ -9,7 +9,7 @@ from numpy import ndarray
 from ..spec import EntitySpec
 from .backend import mujoco
 from .metaworld_world import World
-from .scene import GEOM, Marker
+from .scene import GEOM, SITE
 
 _XYZ, _METRES = ("x", "y", "z"), ("m", "m", "m")
 _SECOND = {"hammer": "nail", "stick-push": "thermos", "stick-pull": "thermos"}
@@ -89,11 +89,10 @@ class Entities:
             found["joint"] = data.qpos[model.jnt_qposadr[self._joints]].copy()
         return {spec.name: found[spec.name] for spec in self.specs}
 
-    def markers(self) -> tuple[Marker, ...]:
-        """Goal markers to draw besides the task's own sites."""
-        return ()
-
     def label(self, seen: Int32[ndarray, "h w 2"]) -> Int32[ndarray, "h w"]:
         """MuJoCo's (type, id) per pixel to the position of the entity in `specs`, -1 elsewhere."""
         kind, number = seen[..., 0], seen[..., 1]
-        return np.where(kind == GEOM, self._geom_entity[number], -1).astype(np.int32)
+        sites = np.linalg.norm(self._world.data.site_xpos - self._world.env._target_pos, axis=1) < 0.005
+        goal = (kind == SITE) & sites[np.where(kind == SITE, number, 0)]
+        entity = np.where(kind == GEOM, self._geom_entity[np.where(kind == GEOM, number, -1)], -1)
+        return np.where(goal, len(self.specs) - 1, entity).astype(np.int32)

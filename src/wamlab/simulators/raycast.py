@@ -11,7 +11,7 @@ from jaxtyping import Float32, Int32, UInt8
 from numpy import ndarray
 
 from .backend import mujoco
-from .scene import GEOM, SITE, Marker, Renderer
+from .scene import GEOM, SITE, Renderer
 
 _SKY = np.array([0.45, 0.5, 0.55])
 
@@ -39,8 +39,8 @@ class RaycastRenderer(Renderer):
         self._groups = np.array([1, 1, 1, 0, 0, 0], np.uint8)  # what MuJoCo shows by default
         self._data: mujoco.MjData | None = None
 
-    def update(self, data: mujoco.MjData, camera: mujoco.MjvCamera, markers: tuple[Marker, ...] = ()) -> None:
-        super().update(data, camera, markers)
+    def update(self, data: mujoco.MjData, camera: mujoco.MjvCamera) -> None:
+        super().update(data, camera)
         self._data = data
 
     def _cast(self, size: tuple[int, int]) -> tuple[ndarray, ndarray, ndarray, ndarray]:

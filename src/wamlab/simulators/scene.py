@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
-import numpy as np
 from jaxtyping import Float32, Int32, UInt8
 from numpy import ndarray
 
 from .backend import mujoco
 
 SITE, GEOM = int(mujoco.mjtObj.mjOBJ_SITE), int(mujoco.mjtObj.mjOBJ_GEOM)
-
-
-@dataclass(frozen=True)
-class Marker:
-    """A sphere that is drawn but is not part of the physics."""
-
-    position: tuple[float, float, float]
-    radius: float
-    rgba: tuple[float, float, float, float]
 
 
 class Renderer(ABC):
@@ -33,15 +22,9 @@ class Renderer(ABC):
         self.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
         self._option, self._perturb = mujoco.MjvOption(), mujoco.MjvPerturb()
 
-    def update(self, data: mujoco.MjData, camera: mujoco.MjvCamera, markers: tuple[Marker, ...] = ()) -> None:
+    def update(self, data: mujoco.MjData, camera: mujoco.MjvCamera) -> None:
         """Take over the state of `data` as `camera` sees it; the pictures below are of this moment."""
         mujoco.mjv_updateScene(self.model, data, self._option, self._perturb, camera, mujoco.mjtCatBit.mjCAT_ALL, self.scene)
-        for marker in markers:
-            geom = self.scene.geoms[self.scene.ngeom]
-            mujoco.mjv_initGeom(geom, mujoco.mjtGeom.mjGEOM_SPHERE, np.full(3, marker.radius), np.array(marker.position),
-                                np.eye(3).ravel(), np.array(marker.rgba, np.float32))
-            geom.objtype, geom.objid = SITE, -1
-            self.scene.ngeom += 1
 
     @abstractmethod
     def rgb(self, size: tuple[int, int]) -> UInt8[ndarray, "h w 3"]: ...
