@@ -21,6 +21,17 @@ class WamError(Exception):
         rows = [("where", where), ("expected", expected), ("got", got), ("fix", fix)]
         super().__init__("\n".join([problem] + [f"  {name}: {value}" for name, value in rows if str(value)]))
 
+    def __reduce__(self):
+        """Errors come back from worker processes as they were, with every field as text."""
+        said = {name: str(value) for name, value in vars(self).items()}
+        return _restore, (type(self), self.args, said)
+
+
+def _restore(kind: type[WamError], args: tuple[str, ...], said: dict[str, str]) -> WamError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(said)
+    return error
+
 
 class SpecError(WamError):
     """Producer and consumer disagree on spaces, units or conventions."""

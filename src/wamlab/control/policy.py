@@ -1,0 +1,134 @@
+"""What decides: a model asked for an action, with or without its imagination, or a recording played back."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from numpy import ndarray
+
+from ..errors import SpecError, Unanswerable
+from ..models.base import WorldActionModel
+from ..types import Context, Query, as_image
+
+Observation = Mapping[str, Any]
+"""{"frames": {camera: uint8 [h, w, 3]}, "state": float32 [P]}"""
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """A chunk of actions and, if the policy imagines, what it expects to see."""
+
+    action: Float32[ndarray, "K A"]
+    """in physical units"""
+    offsets: tuple[int, ...] = ()
+    """steps ahead of now that `frames` show"""
+    frames: UInt8[ndarray, "F h w C"] | None = None
+    timings: Mapping[str, float] = field(default_factory=dict)
+    """seconds per stage"""
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Decides from what it has observed. Called as: reset; then per control step `observe`, and `decide` when the
+    executor needs new actions."""
+
+    def reset(self, seed: int) -> None:
+        """Forget everything; all chance until the next reset comes from `seed`."""
+
+    def observe(self, observation: Observation) -> None:
+        """Take note of what is seen now; called once per control step."""
+
+    def decide(self, observation: Observation, instruction: str) -> Decision:
+        """The next chunk of actions, from the observation that was noted last."""
+
+
+class ModelPolicy:
+    """A world action model as a policy: the last `model.history` observations are its context, the first one repeated
+    at the start, exactly as in training windows.
+
+    Args:
+        want: {"action"} to act only, {"future", "action"} to imagine and act.
+
+    Raises:
+        Unanswerable: if the model's wiring cannot answer that.
+    """
+
+    def __init__(self, model: WorldActionModel, want: AbstractSet[str] = frozenset({"future", "action"})):
+        query = Query("sought" if "future" in want else "absent", "sought" if "action" in want else "absent")
+        if query.action != "sought" or query not in model.answers():
+            raise Unanswerable(f"this model is no such policy: {query}", where=type(model).__name__,
+                               expected="; ".join(sorted(map(str, model.answers()))), got=query,
+                               fix="act with a recipe whose wiring answers it (wam list)")
+        self.model, self.want = model.eval(), frozenset(want)
+        self.reset(0)
+
+    def reset(self, seed: int) -> None:
+        self._seed, self._step = seed, -1
+        self._seen: deque[Observation] = deque(maxlen=self.model.history)
+
+    def observe(self, observation: Observation) -> None:
+        self._check(observation)
+        if self._step < 0:
+            self._seen.extend([observation] * self.model.history)
+        self._seen.append(observation)
+        self._step += 1
+
+    def decide(self, observation: Observation, instruction: str) -> Decision:
+        camera = self.model.task_spec.cameras[0]
+        frames = np.stack([seen["frames"][camera] for seen in self._seen])
+        state = np.stack([seen["state"] for seen in self._seen]).astype(np.float32)
+        device = next((p.device for p in self.model.parameters()), torch.device("cpu"))
+        context = Context(torch.from_numpy(frames).movedim(-1, -3)[None].contiguous().to(device),
+                          torch.from_numpy(state)[None].to(device), (instruction,))
+        start = time.perf_counter()
+        with torch.inference_mode():
+            answer = self.model.predict(context, want=self.want, seeds=[decision_seed(self._seed, self._step)])
+        seconds = time.perf_counter() - start
+        assert answer.action is not None
+        imagined = None if answer.future is None else as_image(answer.future[0])
+        return Decision(answer.action[0].float().cpu().numpy(), self.model.offsets if imagined is not None else (), imagined,
+                        {**answer.timings, "predict": seconds})
+
+    def _check(self, observation: Observation) -> None:
+        spec = self.model.task_spec
+        image = observation["frames"].get(spec.cameras[0])
+        got = "no such camera" if image is None else image.shape
+        if image is None or image.shape != (*spec.image_size, 3):
+            raise SpecError("the observation is not what the model was trained on", where=f"camera {spec.cameras[0]}",
+                            expected=(*spec.image_size, 3), got=got, fix="run the model on the task it was trained for")
+        if observation["state"].shape != (len(spec.state),):
+            raise SpecError("the observation is not what the model was trained on", where="state",
+                            expected=f"{len(spec.state)} numbers: {spec.state}", got=observation["state"].shape,
+                            fix="run the model on the task it was trained for")
+
+
+class ReplayPolicy:
+    """Plays recorded actions back without looking: the control against tasks that need no perception. When the
+    recording has ended it repeats the last action if `hold` is None, else `hold`."""
+
+    def __init__(self, actions: Float32[ndarray, "T A"], hold: Float32[ndarray, "A"] | None = None):
+        self._actions, self._hold = actions, actions[-1] if hold is None else hold
+        self.reset(0)
+
+    def reset(self, seed: int) -> None:
+        self._step = -1
+
+    def observe(self, observation: Observation) -> None:
+        self._step += 1
+
+    def decide(self, observation: Observation, instruction: str) -> Decision:
+        rest = self._actions[self._step:]
+        return Decision(rest if len(rest) else self._hold[None])
+
+
+def decision_seed(seed: int, step: int) -> int:
+    """The seed of the decision at a control step: every decision of every episode has noise of its own."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint32)[0])
