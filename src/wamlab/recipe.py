@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from .errors import UnknownName, WamError
 from .models.base import WorldActionModel
@@ -20,6 +20,7 @@ from .spec import TaskSpec
 Size = Literal["debug", "small", "base"]
 
 
+@runtime_checkable
 class ModelConfig(Protocol):
     """Settings that build a model. A frozen dataclass with at least width and depth."""
 

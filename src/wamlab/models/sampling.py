@@ -80,9 +80,9 @@ def fill(model: StreamWAM, stage: tuple[str, ...], context: Context, fixed: Mapp
     """Take the streams of one stage from noise to data."""
     c, size = model.coupling, len(context)
     network = model.networks[c.home(stage[0])]
-    needed = frozenset[str]().union(*(reachable(c.reads, name) for name in stage)) & set(network.segments)
+    needed = frozenset[str]().union(*(c.closure(name) for name in stage))
     # A fixed segment that reads a changing one changes with it; all others are computed once.
-    moving = {name for name in needed if reachable(c.reads, name) & set(stage)}
+    moving = {name for name in needed if c.closure(name, c.home(stage[0])) & set(stage)}
     conditions = model._conditions(network, context)
     still = {name: conditions[name] if name in CONDITIONS else network.embed(name, fixed[name]) for name in needed - moving}
     held = {name: network.embed(name, fixed[name]) for name in moving - set(stage)}
@@ -103,15 +103,3 @@ def fill(model: StreamWAM, stage: tuple[str, ...], context: Context, fixed: Mapp
             estimate = process.estimate(network.read(name, hidden[name]), x[name], clock[name])
             x[name] = process.step(x[name], estimate, now, then)
     return x
-
-
-def reachable(reads: Mapping[str, tuple[str, ...]], segment: str) -> frozenset[str]:
-    """`segment` and all that it reads, directly or not, within its network."""
-    seen: set[str] = set()
-    queue = [segment]
-    while queue:
-        name = queue.pop()
-        if name not in seen:
-            seen.add(name)
-            queue += reads.get(name, ())
-    return frozenset(seen)

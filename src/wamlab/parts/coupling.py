@@ -55,7 +55,7 @@ class Coupling:
                 raise SpecError(f"{segment} reads what is generated", where="Coupling.reads",
                                 expected="conditions read conditions only", got=keys)
             homes = [network for network in self.networks if segment in network]
-            if not homes or any(not set(keys) <= set(SEGMENTS) for network in homes):
+            if not homes:
                 raise SpecError(f"{segment} is in no network", where="Coupling.networks", expected=segment, got=self.networks)
             if segment not in CONDITIONS and not set(keys) <= set(homes[0]):
                 raise SpecError(f"{segment} reads a segment of another network", where="Coupling.reads",
@@ -75,18 +75,17 @@ class Coupling:
         """The network a generated segment or copy lives in."""
         return next(i for i, network in enumerate(self.networks) if segment in network)
 
-    def influences(self, segment: str) -> frozenset[str]:
-        """Everything that can change `segment`'s output in one pass: the transitive closure of `reads`, and through
-        "future@hidden" whatever the future itself reads (a hidden copy is made of the future's network)."""
+    def closure(self, segment: str, network: int | None = None) -> frozenset[str]:
+        """`segment` and everything that can change its tokens within one pass of its network (default: where it lives):
+        the transitive closure of `reads` among the segments of that network."""
+        present = self.networks[self.home(segment) if network is None else network]
         seen: set[str] = set()
         queue = [segment]
         while queue:
             name = queue.pop()
             if name not in seen:
                 seen.add(name)
-                queue += self.reads.get(name, ())
-                if name == "future@hidden":
-                    queue += [key for key in self.reads["future"] if key != "action"]
+                queue += [key for key in self.reads.get(name, ()) if key in present]
         return frozenset(seen)
 
     def directly(self, reader: str, read: str) -> bool:

@@ -1,0 +1,40 @@
+"""Small random inputs for model tests."""
+
+from __future__ import annotations
+
+import torch
+
+from wamlab.models.base import WorldActionModel
+from wamlab.spec import ActionSpec, TaskSpec
+from wamlab.types import Batch, Context
+
+CONTEXT_SIZE = 3
+
+
+def small_spec() -> TaskSpec:
+    action = ActionSpec(("x", "y", "z", "grip"), (-1.0,) * 4, (1.0,) * 4, ("1",) * 4)
+    return TaskSpec("toy", "push it", ("main",), (32, 32), ("x", "y", "z"), action, (), 20.0, 50)
+
+
+def random_context(size: int = CONTEXT_SIZE, seed: int = 0) -> Context:
+    g = torch.Generator().manual_seed(seed)
+    frames = torch.randint(0, 256, (size, 1, 3, 32, 32), dtype=torch.uint8, generator=g)
+    return Context(frames, torch.randn(size, 1, 3, generator=g), ("push it",) * size)
+
+
+def random_batch(size: int = 6, action_seed: int = 1, imitate: bool = True) -> Batch:
+    g, h = torch.Generator().manual_seed(2), torch.Generator().manual_seed(action_seed)
+    yes = torch.ones(size, 8, dtype=torch.bool)
+    return Batch(random_context(size), torch.randint(0, 256, (size, 2, 3, 32, 32), dtype=torch.uint8, generator=g),
+                 yes[:, :2], torch.rand(size, 8, 4, generator=h) * 2 - 1, yes,
+                 torch.full((size,), imitate), torch.zeros(size, 3, dtype=torch.int64))
+
+
+def randomise(model: WorldActionModel) -> WorldActionModel:
+    """Give every weight a value: freshly built gates are zero, and a closed gate would hide any leak."""
+    g = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1 or (parameter == 0).all():
+                parameter.add_(torch.randn(parameter.shape, generator=g) * 0.1)
+    return model
