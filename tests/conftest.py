@@ -14,7 +14,7 @@ os.environ["COLUMNS"] = "120"
 
 from jaxtyping import install_import_hook
 
-install_import_hook("wamlab", "beartype.beartype")  # before anything of wamlab is imported
+install_import_hook("wamlab", "checker.check")  # before anything of wamlab is imported
 
 import numpy as np
 import pytest

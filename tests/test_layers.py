@@ -12,12 +12,12 @@ PACKAGE = Path(__file__).parents[1] / "src" / "wamlab"
 
 # From the bottom up. A module may import modules of its own layer and of layers below. The longest prefix counts.
 LAYERS = [
-    ("errors", "types", "spec", "wamlab"),
+    ("errors", "types", "spec", "config", "wamlab"),
     ("simulators",),
     ("data",),
     ("parts",),
     ("models",),
-    ("recipe", "checkpoint", "train"),
+    ("recipe", "checkpoint", "optimise", "train"),
     ("control",),
     ("simulators.surrogate", "evaluate"),
     ("report",),
@@ -37,11 +37,21 @@ def modules() -> dict[str, Path]:
     return names
 
 
+def for_types_only(tree: ast.Module) -> set[ast.AST]:
+    """What stands under `if TYPE_CHECKING:`; it is never run."""
+    guards = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    return {inner for guard in guards for statement in guard.body for inner in ast.walk(statement)}
+
+
 def imports(name: str, path: Path, known: set[str]) -> set[str]:
     """What a module imports, also inside functions: names in the package, and top names of everything else."""
     package = name.split(".") if path.name == "__init__.py" and name != "wamlab" else name.split(".")[:-1]
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    skipped = for_types_only(tree)
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
         if isinstance(node, ast.Import):
             targets = [alias.name.split(".") for alias in node.names]
             found |= {".".join(t[1:]) or "wamlab" if t[0] == "wamlab" else t[0] for t in targets}

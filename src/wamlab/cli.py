@@ -1,0 +1,96 @@
+"""The command line. `wam COMMAND --help` teaches; every command is one file in `wamlab.commands`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+from .errors import UnknownName, WamError
+
+COMMANDS = {
+    "run": "do the whole job: collect, train two models, act, judge, write the report",
+    "list": "show the recipes and where they stand in the design space; --tasks shows the tasks",
+    "show": "say what a recipe, a run, a checkpoint or a dataset holds",
+    "collect": "write demonstrations of a task with its scripted expert",
+    "train": "train a recipe on collected episodes",
+    "imagine": "let a model imagine from a recorded moment and put the truth above it",
+    "rollout": "let a model act in closed loop and count its successes",
+    "eval": "score recorded rollouts again, also with a metric of your own",
+    "report": "write the HTML page of a finished run again",
+}
+
+HELP = """usage: wam COMMAND [options]
+
+World Action Models on a laptop: future, action = WAM(observation, instruction)
+
+{commands}
+
+start here:
+  wam run                  minutes; ends with a page that you open in a browser
+  wam run --size debug     the same path in under a minute, only to see that everything works
+  wam COMMAND --help       what a command does, its options and examples
+"""
+
+
+def overview() -> str:
+    """The page printed by `wam --help`."""
+    return HELP.format(commands="\n".join(f"  {name:<9}{what}" for name, what in COMMANDS.items()))
+
+
+def dispatch(argv: Sequence[str]) -> None:
+    """Run one command line, without catching anything.
+
+    Raises:
+        UnknownName: for a command that does not exist; it carries the nearest names.
+    """
+    name, rest = (argv[0], list(argv[1:])) if argv else ("--help", [])
+    if name in ("-h", "--help", "help"):
+        print(overview())
+    elif name == "--version":
+        print(f"wamlab {__version__}")
+    elif name not in COMMANDS:
+        raise UnknownName("command", name, COMMANDS)
+    else:
+        import tyro  # here, so that `wam --help` does not wait for it
+
+        module = importlib.import_module(f"wamlab.commands.{name}")
+        command = tyro.cli(module.Command, args=rest, prog=f"wam {name}", config=(tyro.conf.FlagCreatePairsOff,))
+        command()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `wam`. Exit status: 0 done, 2 an error the user can mend, 130 stopped by Ctrl-C."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle torch threads must not spin while the simulator works
+    os.environ.setdefault("LP_NUM_THREADS", "0")  # software OpenGL: render in the calling thread, one worker per core
+    try:
+        dispatch(sys.argv[1:] if argv is None else argv)
+    except WamError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on where it was", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader (head, less) has gone: that is fine
+    except OSError as error:
+        print(f"error: {disk_trouble(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def disk_trouble(error: OSError) -> WamError:
+    """A failure of the file system in the same words as every other error."""
+    import errno
+
+    fixes = {
+        errno.ENOSPC: "free some space or choose another --out; what is finished stays, the same command goes on",
+        errno.EROFS: "the file system is read-only: choose another --out",
+        errno.EACCES: "you may not write there: choose another --out or mend the permissions",
+        errno.EPERM: "you may not write there: choose another --out or mend the permissions",
+        errno.ENOENT: "check the path",
+    }
+    return WamError(error.strerror or str(error), where=error.filename or "", got=type(error).__name__,
+                    fix=fixes.get(error.errno or 0, "mend the file system's complaint and run the same command again"))

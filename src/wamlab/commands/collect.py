@@ -1,0 +1,62 @@
+"""`wam collect`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from ..errors import WamError
+from .console import print_json, progress
+
+
+@dataclass(frozen=True)
+class Command:
+    """Write demonstrations of a task with its scripted expert.
+
+    Episode i depends on the task, --seed, i and --kind alone, never on the number of workers or on what was written
+    before. Existing episodes are kept, so a stopped collection goes on and a finished one can be extended.
+
+    expert: the script's own actions. noisy: the same with one disturbance per episode from which the expert recovers
+    (the disturbed steps are marked and are never imitated). play: random contact-seeking motion, to learn dynamics from.
+    mixed: some of each.
+
+    examples:
+      wam collect metaworld/drawer-open --episodes 40 --out data/drawer
+      wam collect pushworld --episodes 200 --kind play --out data/play
+      wam collect my_simulator.py:MyWorld --episodes 20 --out data/mine
+    """
+
+    task: tyro.conf.Positional[str]
+    """task to demonstrate, as `wam list --tasks` prints it, or path.py:Class of a simulator of your own"""
+    out: Path
+    """folder of the dataset; made if it is not there"""
+    episodes: int = 30
+    """number of episodes that the dataset has at the end"""
+    kind: Literal["expert", "noisy", "play", "mixed"] = "noisy"
+    """who acts"""
+    seed: int = 0
+    """which scenes; must stay below 1000000, evaluation begins there"""
+    workers: int = 2
+    """processes"""
+    json: bool = False
+    """print a JSON document"""
+
+    def __call__(self) -> None:
+        if self.episodes < 1:
+            raise WamError("nothing to collect", where="--episodes", expected="1 or more", got=self.episodes)
+        from ..control.collect import collect
+
+        with progress(f"collect {self.task}") as tick:
+            store = collect(self.task, self.episodes, self.out, seed=self.seed, kind=self.kind, workers=self.workers,
+                            progress=tick)
+        solved = sum(store[index].solved for index in store.indices())
+        facts = {"task": self.task, "out": str(self.out), "episodes": len(store), "solved": solved, "kind": self.kind,
+                 "renderer": store.renderer}
+        if self.json:
+            print_json(facts)
+        else:
+            print(f"{len(store)} episodes of {self.task} in {self.out}; the task was solved in {solved}")
+            print(f"next: wam train uwm --data {self.out} --out checkpoints/uwm")

@@ -1,0 +1,118 @@
+"""Chapters made from episodes, arrays, curves and provenance, and their order on the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..data.store import EpisodeStore
+from ..errors import WamError
+from ..evaluate.log import EvalLog
+from . import scores
+from .figures import curves
+from .films import film, pick
+from .media import beside, jpeg
+from .view import Figure, Film, Section, Strip
+
+CONTEXTS, FILMS = 3, 12
+
+
+def films(log: EvalLog, folder: Path) -> Section:
+    """Films of successes and failures from every store whose episodes carry imagined frames."""
+    title = "Imagined against executed"
+    found: list[Film] = []
+    reasons = []
+    for name, place in log.episodes.items():
+        try:
+            store = EpisodeStore.open(folder / place)
+            found += [film(name.replace("/", " · "), episode) for episode in pick(store[i] for i in store.indices())]
+        except WamError as error:
+            reasons.append(f"{name}: {error.problem}")
+    if not found:
+        return Section("films", title, missing="unavailable: " + ("; ".join(reasons) or "no model of this run kept imagined frames"))
+    return Section("films", title, "Left: what happened. Right: what the model had imagined for that moment, before it came "
+                   "(grey until the first imagined moment is due). Below each film its decisions: the frame that the model saw, "
+                   "the frames that it imagined and, under each, the frame that came. Chosen by the order of the seeds: the "
+                   "first successes and the first failures.", films=found[:FILMS])
+
+
+def counterfactual(log: EvalLog, folder: Path) -> Section:
+    """From one exact state several actions: imagined frames above the true ones."""
+    title = "Same state, different actions"
+    names = ("context", "true", "imagined")
+    missing = [name for name in names if f"counterfactual/{name}" not in log.arrays]
+    if missing:
+        return Section("counterfactual", title, missing="unavailable: the log holds no counterfactual branches")
+    context, true, imagined = (log.arrays[f"counterfactual/{name}"] for name in names)
+    facts = log.provenance.get("counterfactual", {})
+    actions = facts.get("actions", [f"action {k + 1}" for k in range(true.shape[1])])
+    strips = []
+    for now, branches, dreams in list(zip(context, true, imagined, strict=True))[:CONTEXTS]:
+        ahead = branches.shape[1]
+        columns = ["now", *(label if f == 0 else "" for label in actions for f in range(ahead))]
+        rows = [("imagined", jpeg(beside([now, *dreams.reshape(-1, *now.shape)], gap=0))),
+                ("true", jpeg(beside([now, *branches.reshape(-1, *now.shape)], gap=0)))]
+        strips.append(Strip(columns, rows, f"Outcomes of {len(actions)} actions from one state: imagined above, true below"))
+    return Section("counterfactual", title, "The simulator is put back into exactly the same state and another action is tried; "
+                   "the model imagines each. Where the upper row changes from action to action as the lower one does, the "
+                   "imagination follows the action.", strips=strips)
+
+
+def training(log: EvalLog, folder: Path) -> Section:
+    """Curves of every model."""
+    found = {name: lines for name, lines in log.curves.items() if lines}
+    if not found:
+        return Section("training", "Training", missing="unavailable: the log holds no training curves")
+    last = "; ".join(f"{name}: {curve} loss {points[-1][1]:.4g} at step {points[-1][0]:.0f}"
+                     for name, lines in found.items() for curve, points in lines.items() if len(points))
+    return Section("training", "Training", "Validation is on episodes that were not trained on. Losses of different models are "
+                   "sums of different terms and cannot be compared.", figures=[Figure(curves(found, last), last)])
+
+
+def reproduce(log: EvalLog, folder: Path) -> Section:
+    """The command, and everything that the numbers depend on."""
+    facts = dict(log.provenance)
+    command = str(facts.pop("command", "not recorded"))
+    lines = [f"$ {command}", "", *listing(facts), *(["", "timings"] if log.timings else []), *listing(log.timings, 1)]
+    return Section("reproduce", "Reproduce it", "The same command on the same hardware gives the same numbers, interrupted or "
+                   "not; times differ.", listing="\n".join(lines))
+
+
+def listing(facts: Mapping[str, Any], depth: int = 0) -> list[str]:
+    """Nested values as indented lines; long ones in JSON."""
+    lines: list[str] = []
+    for key, value in facts.items():
+        match value:
+            case Mapping() if value:
+                lines += [f"{'  ' * depth}{key}", *listing(value, depth + 1)]
+            case str() | int() | float():
+                lines.append(f"{'  ' * depth}{key}: {value}")
+            case _:
+                text = json.dumps(value, default=str)
+                lines.append(f"{'  ' * depth}{key}: {text if len(text) <= 300 else text[:297] + '...'}")
+    return lines
+
+
+def chapters(log: EvalLog, folder: Path) -> Sequence[Section]:
+    """The page from top to bottom."""
+    return (
+        scores.headline(log),
+        scores.success(log),
+        films(log, folder),
+        counterfactual(log, folder),
+        scores.measured(log, "causal", "Does the future follow the action, and the action the future?",
+                        "Dots: trained models with 95 % intervals. Dashed lines: null models, run through the same code. A "
+                        "number is worth something only where it stands clear of them.",
+                        ("cc", "gain", "leakage", "pea", "fcs", "lucky", "optimism", "coverage")),
+        scores.measured(log, "images", "How close are the imagined frames?",
+                        "Against copying the last frame, which is hard to beat where nothing moves: therefore also over the "
+                        "pixels that change.", ("psnr", "ssim")),
+        training(log, folder),
+        scores.latency(log),
+        scores.measured(log, "readout", "How finely can this be judged?", "Positions are read from frames by a frozen network. "
+                        "Its own error on true frames is the ceiling of every measure above that uses it.", ("readout",)),
+        scores.everything(log),
+        reproduce(log, folder),
+    )
