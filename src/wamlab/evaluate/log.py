@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -20,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
+from ..data.atomic import write_whole
 from ..errors import DataError
 from .provenance import provenance as provenance
 
@@ -144,8 +144,8 @@ class EvalLog:
                 raise DataError("another log is already there, and logs are never overwritten", where=path,
                                 fix="save to another folder, or delete the old log yourself")
             if blob:
-                _write(folder / _arrays_file(digest), blob)
-            _write(path, text.encode())
+                write_whole(folder / _arrays_file(digest), blob)
+            write_whole(path, text.encode())
         except OSError as error:
             raise DataError("the log cannot be written", where=folder, got=error,
                             fix="choose a folder that can be written, with space left") from error
@@ -197,19 +197,6 @@ def _digest(*parts: bytes | str) -> str:
 
 def _arrays_file(digest: str) -> str:
     return f"arrays-{digest[:12]}.safetensors"
-
-
-def _write(path: Path, content: bytes) -> None:
-    """All or nothing: a reader sees the whole file or none."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def difference(one: EvalLog, two: EvalLog) -> Iterable[str]:

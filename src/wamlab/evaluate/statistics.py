@@ -109,7 +109,7 @@ def cluster_bootstrap(sums: Float[ndarray, "C Q"], statistic: Callable[[ndarray]
     Args:
         sums: per cluster (context, episode) the Q quantities that are added up before the statistic is taken; a
             mean over frames, for example, needs two: the sum over the cluster's frames and their number.
-        statistic: from [..., Q] to [...], vectorised.
+        statistic: from [R, Q] to [R], vectorised over resamples.
         bca: bias-corrected and accelerated (Efron 1987) instead of percentiles.
 
     Returns:
@@ -118,7 +118,7 @@ def cluster_bootstrap(sums: Float[ndarray, "C Q"], statistic: Callable[[ndarray]
     """
     clusters = len(sums)
     with np.errstate(divide="ignore", invalid="ignore"):
-        total = statistic(sums.sum(0))
+        total = float(statistic(sums.sum(0, keepdims=True))[0])
     if clusters < 3 or not np.isfinite(total):
         return None
     block = max(1, 4_000_000 // clusters)
@@ -131,9 +131,9 @@ def cluster_bootstrap(sums: Float[ndarray, "C Q"], statistic: Callable[[ndarray]
         return None
     tail = np.array([(1 - level) / 2, (1 + level) / 2])
     if bca:
-        tail = _bca_levels(values, float(total), left_out[np.isfinite(left_out)], tail)
+        tail = _bca_levels(values, total, left_out[np.isfinite(left_out)], tail)
     low, high = np.quantile(values, tail)
-    return Estimate(float(total), float(low), float(high))
+    return Estimate(total, float(low), float(high))
 
 
 @lru_cache(maxsize=8)

@@ -65,5 +65,6 @@ def load(path: str | Path) -> tuple[Metric, ...]:
 def _declared(module: ModuleType, where: str) -> tuple[Metric, ...]:
     metrics = vars(module).get("METRICS")
     if not isinstance(metrics, tuple) or not metrics or not all(isinstance(m, Metric) for m in metrics):
-        raise SpecError("a metric file declares no metrics", where=where, expected="METRICS = (Metric(...),)", got=repr(metrics))
+        raise SpecError("a metric file declares no metrics", where=where, expected="METRICS = (Metric(...),)",
+                        got=repr(metrics))
     return metrics

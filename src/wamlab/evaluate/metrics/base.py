@@ -164,7 +164,8 @@ def entities(spec: TaskSpec, group: str, known: Mapping[str, ndarray]) -> tuple[
 
 
 def sigma(entity: EntitySpec, effect: Float[ndarray, "... D"]) -> float:
-    """The unit of an entity's effects: their standard deviation, but at least what matters physically."""
+    """The unit of an entity's effects: their root mean square (displacements from the start), but at least what matters
+    physically."""
     effect = effect[..., :positions(entity)]
     return max(float(np.sqrt(np.mean(effect**2))) if effect.size else 0.0, entity.tolerance)
 

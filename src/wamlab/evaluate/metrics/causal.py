@@ -60,7 +60,7 @@ def scales_of(evidence: Evidence) -> Mapping[str, float]:
     """Sigma per entity: as given, or from the true effects at hand."""
     effects = evidence.effects
     assert effects is not None
-    return {e.name: evidence.scales.get(e.name) or sigma(e, centred(effects.real[e.name]))
+    return {e.name: evidence.scales.get(e.name) or sigma(e, effects.real[e.name] - effects.start[e.name][:, None, None])
             for e in evidence.spec.entities if e.name in effects.real}
 
 
@@ -104,8 +104,10 @@ def cc_a2f(evidence: Evidence) -> Sequence[Score]:
         sums = _products(evidence, group, effects.imagined)
         scores += [_estimate(evidence, name + part, sums.sum(1), function) for part, function in PARTS.items()]
         if effects.ceiling is not None:
-            scores.append(_estimate(evidence, name + ".ceiling", _products(evidence, group, effects.ceiling).sum(1), concordance))
-        scores += [_estimate(evidence, f"{name}.at{offset}", sums[:, i], concordance) for i, offset in enumerate(effects.offsets)]
+            ceiling = _products(evidence, group, effects.ceiling).sum(1)
+            scores.append(_estimate(evidence, name + ".ceiling", ceiling, concordance))
+        for number, offset in enumerate(effects.offsets):
+            scores.append(_estimate(evidence, f"{name}.at{offset}", sums[:, number], concordance))
         for stratum in dict.fromkeys(effects.strata):
             inside = np.array([s == stratum for s in effects.strata])
             scores.append(_estimate(evidence, f"{name}.{stratum}", sums[inside].sum(1), concordance))
@@ -121,12 +123,12 @@ def _headline(evidence: Evidence, reasons: Mapping[str, str], effects: Effects) 
         else:
             sums = np.stack([_products(evidence, group, imagined).sum(1) for group in HEADLINE], 1)
             yield _estimate(evidence, name, sums.reshape(len(sums), -1),
-                            lambda s: concordance(s.reshape(*s.shape[:-1], 2, 3)).mean(-1))
+                            lambda s: concordance(s.reshape(-1, 2, 3)).mean(-1))
 
 
 def _estimate(evidence: Evidence, name: str, sums: Float[ndarray, "C Q"], function: Callable[[ndarray], ndarray]) -> Score:
     with np.errstate(divide="ignore", invalid="ignore"):
-        value = float(function(sums.sum(0)))
+        value = float(function(sums.sum(0, keepdims=True))[0])
     if not np.isfinite(value):
         return evidence.score(name, None, unavailable="neither the truth nor the imagination depends on the action here")
     return evidence.score(name, cluster_bootstrap(sums, function) or value, n=len(sums))

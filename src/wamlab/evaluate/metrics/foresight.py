@@ -94,7 +94,8 @@ def _pooled(evidence: Evidence, name: str, sums: ndarray, motion: ndarray, episo
     pooled = pooled[pooled[:, 1] > 0]
     if not len(pooled):
         return evidence.score(name, None, unavailable="it did not move in any executed chunk")
-    return evidence.score(name, cluster_bootstrap(pooled, _skill) or float(_skill(pooled.sum(0))), n=len(pooled))
+    value = cluster_bootstrap(pooled, _skill) or float(_skill(pooled.sum(0, keepdims=True))[0])
+    return evidence.score(name, value, n=len(pooled))
 
 
 def foreseen(evidence: Evidence, imagined: Mapping[str, ndarray]) -> Float[ndarray, "E"]:

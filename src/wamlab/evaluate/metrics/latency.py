@@ -17,8 +17,9 @@ def latency(evidence: Evidence) -> Sequence[Score]:
     for episode in evidence.episodes:
         # the first decision of an episode pays for caches and lazy initialisation
         stages.setdefault("", []).extend(plan.seconds for plan in episode.imagined[1:])
-        for name, seconds in episode.meta.get("stage_seconds", {}).items():
-            stages.setdefault(f".{name}", []).extend(float(s) for s in seconds[1:])
+        for timings in episode.meta.get("timings", [])[1:]:
+            for name, seconds in timings.items():
+                stages.setdefault(f".{name}", []).append(float(seconds))
     if not stages.get(""):
         return (evidence.score("latency", None, unavailable="no episode has two decisions", timing=True),)
     scores = []

@@ -1,0 +1,1 @@
+"""Models that are known to be right, trivial or wrong in one exact way, to find out what a metric rewards."""
