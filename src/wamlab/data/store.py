@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -192,16 +192,17 @@ class EpisodeStore:
         return dict(json.loads(text)["meta"])
 
 
-def read_arrays(file: Path, wanted: Any) -> tuple[dict[str, ndarray], str]:
+def read_arrays(file: Path, wanted: Callable[[str], bool]) -> tuple[dict[str, ndarray], str]:
     """The arrays whose name is `wanted`, verified, and the episode's JSON. Raises DataError."""
     fix = "remove the file and collect that episode again"
     try:
         with safe_open(file, framework="numpy") as source:
             header = source.metadata() or {}
-            arrays = {name: source.get_tensor(name) for name in source.keys() if wanted(name)}  # noqa: SIM118
+            names = set(source.keys())
+            arrays = {name: source.get_tensor(name) for name in sorted(names) if wanted(name)}
         text = header["episode"]
         sums = json.loads(header["checksums"])
-        whole = zlib.crc32(text.encode()) == int(header["header_checksum"])
+        whole = zlib.crc32(text.encode()) == int(header["header_checksum"]) and names == set(sums)
     except FileNotFoundError as error:
         raise DataError("there is no such episode", where=file, expected="an episode file", got="nothing") from error
     except OSError as error:
