@@ -31,10 +31,12 @@ ACTION = ActionSpec(("hand x", "hand y", "hand z", "gripper close"), (-1.0,) * 4
                     ("cm/native step", "cm/native step", "cm/native step", "effort"), "delta")
 CAMERA = ((0.0, 0.68, 0.11), 0.72, -145.0, -42.0)
 """the main camera: point looked at (metres), distance (metres), azimuth, elevation (degrees)"""
-FRONT = ((0.0, 0.68, 0.11), 0.85, 142.0, -42.0)
-"""the main camera of tasks whose object would be hidden behind its furniture"""
-FRONT_TASKS = ("coffee-button", "door-close", "door-lock", "door-unlock", "shelf-place", "stick-pull", "stick-push",
-               "window-open")
+_FRONT = ((0.0, 0.68, 0.11), 0.85, 142.0, -42.0)
+_STICK = ((0.1, 0.62, 0.11), 0.95, 142.0, -42.0)
+OTHER_CAMERAS = dict.fromkeys(
+    ("coffee-button", "door-close", "door-lock", "door-unlock", "shelf-place", "window-open"), _FRONT
+) | dict.fromkeys(("stick-pull", "stick-push"), _STICK)
+"""the main camera of tasks whose object or goal `CAMERA` would not see"""
 MARKERLESS = ("assembly", "bin-picking", "coffee-button", "disassemble", "door-lock", "door-unlock", "sweep")
 """tasks without a goal marker: the goal has a fixed place relative to something in the frames (a peg, a lock, a bin)"""
 STATE = ("hand x (m)", "hand y (m)", "hand z (m)", "gripper opening (0..1)")
@@ -81,7 +83,7 @@ class MetaWorld(Simulator):
             "frames": gymnasium.spaces.Dict({"main": frame}),
             "state": gymnasium.spaces.Box(np.array([-2, -2, -2, 0], np.float32), np.array([2, 2, 2, 1], np.float32))})
         self._renderer: Renderer | None = None
-        self._main = free_camera(*(FRONT if task in FRONT_TASKS else CAMERA))
+        self._main = free_camera(*OTHER_CAMERAS.get(task, CAMERA))
         self._steps = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:

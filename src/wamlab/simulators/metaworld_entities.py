@@ -44,7 +44,7 @@ class Entities:
     def _is_articulation(self, joint: int) -> bool:
         model = self._world.model
         hinge_or_slide = model.jnt_type[joint] in (mujoco.mjtJoint.mjJNT_SLIDE, mujoco.mjtJoint.mjJNT_HINGE)
-        return bool(hinge_or_slide) and not self._of_robot(model.jnt_bodyid[joint])
+        return bool(hinge_or_slide) and not self._of_robot(int(model.jnt_bodyid[joint]))
 
     def _of_robot(self, body: int) -> bool:
         model = self._world.model
@@ -57,7 +57,7 @@ class Entities:
     def _entity_of_geoms(self) -> ndarray:
         """Position in `specs` per geom, -1 for the furniture; the last element is -1 for "no geom"."""
         model, names = self._world.model, [spec.name for spec in self.specs]
-        moving = sorted({int(body) for body in model.jnt_bodyid if not self._of_robot(body)})
+        moving = sorted({int(body) for body in model.jnt_bodyid if not self._of_robot(int(body))})
         free = [int(model.jnt_bodyid[j]) for j in range(model.njnt) if model.jnt_type[j] == mujoco.mjtJoint.mjJNT_FREE]
         main = free[0] if free and self._world.task != "coffee-button" else max(set(moving) - set(free))
         found = np.full(model.ngeom + 1, -1, np.int32)
