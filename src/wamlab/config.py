@@ -1,6 +1,6 @@
 """Settings are frozen dataclasses; this turns them into JSON and back, by type hints alone.
 
-Every dataclass carries its class name under "kind". A name is only ever looked up among the classes that the field's
+Every dataclass carries its class name under "class". A name is only ever looked up among the classes that the field's
 type allows, so a file can choose between known settings but never name code to import.
 """
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 def to_json(value: Any) -> Any:
     """Dataclasses, mappings, tuples and scalars as plain JSON values."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {"kind": type(value).__name__} | {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
+        return {"class": type(value).__name__} | {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
         return {str(k): to_json(v) for k, v in value.items()}
     if isinstance(value, tuple | list):
@@ -82,11 +82,11 @@ def _decode(kind: Any, data: Any, where: str, known: tuple[type, ...]) -> Any:
 
 def _dataclass(options: list[Any], data: Any, where: str, known: tuple[type, ...]) -> Any:
     names = {option.__name__: option for option in options}
-    if not isinstance(data, dict) or data.get("kind") not in names:
+    if not isinstance(data, dict) or data.get("class") not in names:
         raise _wrong(where, " or ".join(sorted(names)) or "settings of a known model",
-                     data.get("kind") if isinstance(data, dict) else data)
-    kind = names[data["kind"]]
+                     data.get("class") if isinstance(data, dict) else data)
+    kind = names[data["class"]]
     hints, wanted = get_type_hints(kind), {f.name for f in fields(kind)}
-    if wanted != set(data) - {"kind"}:
-        raise _wrong(where, sorted(wanted), sorted(set(data) - {"kind"}))
+    if wanted != set(data) - {"class"}:
+        raise _wrong(where, sorted(wanted), sorted(set(data) - {"class"}))
     return kind(**{name: _decode(hints[name], data[name], f"{where}.{name}", known) for name in wanted})

@@ -35,7 +35,7 @@ class WorldActionModel(nn.Module):
         super().__init__()
         self.codec, self.latents = None, None
 
-    def fit(self, action: Float[Tensor, "N A"], state: Float[Tensor, "N P"]) -> None:
+    def fit(self, action: Float[Tensor, "N A"], state: Float[Tensor, "M P"]) -> None:
         """Set normalisation from training data in physical units. Models without any need not override it."""
 
     def fit_motion(self, change: Float[Tensor, "N F n c"]) -> None:

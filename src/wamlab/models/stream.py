@@ -106,7 +106,7 @@ class StreamWAM(WorldActionModel):
     def answers(self) -> frozenset[Query]:
         return self.coupling.answers
 
-    def fit(self, action: Float[Tensor, "N A"], state: Float[Tensor, "N P"]) -> None:
+    def fit(self, action: Float[Tensor, "N A"], state: Float[Tensor, "M P"]) -> None:
         """Set the normalisation from training data. Channels that hardly vary are centred but not blown up."""
         for name, values, floor in (("action", action, 0.05), ("state", state, 1e-3)):
             getattr(self, f"{name}_mean").copy_(values.mean(0))

@@ -1,0 +1,176 @@
+"""Training: learns, resumes to the bit after a kill, refuses foreign folders, averages over processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from wamlab import checkpoint, recipe
+from wamlab.control.collect import collect
+from wamlab.data.store import EpisodeStore
+from wamlab.errors import CheckpointError, WamError
+from wamlab.optimise import learning_rate
+from wamlab.train import Trainer, train
+
+NAMES = recipe.names()
+
+
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory) -> EpisodeStore:
+    return collect("pushworld", 10, tmp_path_factory.mktemp("demos") / "store", kind="mixed", workers=1)
+
+
+def tiny(name: str, **training) -> recipe.Recipe:
+    r = recipe.load(name).sized("debug")
+    return replace(r, training=replace(r.training, **({"steps": 8, "codec_steps": 8, "checkpoint_every": 3,
+                                                       "validate_every": 4} | training)))
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_at(step: int):
+    def progress(done: int, total: int) -> None:
+        if done == step:
+            raise Stop
+    return progress
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_resumed_training_is_identical_to_the_bit(name, demos, tmp_path):
+    """Stopped in the representation's stage and again in the model's stage, against one go."""
+    r = tiny(name)
+    whole = train(r, [demos], tmp_path / "whole", seed=1)
+    total = r.training.steps + (8 if "future" in r.model.coupling.streams else 0)
+    for step in (5, total - 3):
+        with pytest.raises(Stop):
+            train(r, [demos], tmp_path / "parts", seed=1, progress=stop_at(step))
+    parts = train(r, [demos], tmp_path / "parts", seed=1)
+    one, other = checkpoint.read_tensors(whole), checkpoint.read_tensors(parts)
+    assert one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+    assert checkpoint.read_header(whole) == checkpoint.read_header(parts)
+    different = checkpoint.read_tensors(train(r, [demos], tmp_path / "other seed", seed=2))
+    assert any(not torch.equal(one[k], different[k]) for k in one), "the seed changes nothing"
+
+
+def test_kill_minus_nine_loses_nothing(demos, tmp_path):
+    r = tiny("vla", steps=60, checkpoint_every=5)
+    whole = train(r, [demos], tmp_path / "whole", seed=3)
+    code = ("import sys, wamlab.recipe as R\nfrom dataclasses import replace\nfrom wamlab.train import train\n"
+            "from wamlab.data.store import EpisodeStore\nimport torch; torch.set_num_threads(1)\n"
+            "r = R.load('vla').sized('debug')\n"
+            "r = replace(r, training=replace(r.training, steps=60, codec_steps=8, checkpoint_every=5, validate_every=4))\n"
+            f"train(r, [EpisodeStore.open({str(demos.path)!r})], {str(tmp_path / 'killed')!r}, seed=3)\n")
+    process = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"OMP_NUM_THREADS": "1"})
+    until = time.monotonic() + 120
+    while not sorted((tmp_path / "killed").glob("step-1000000[1-9]*")) and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    finished = train(r, [demos], tmp_path / "killed", seed=3)
+    one, other = checkpoint.read_tensors(whole), checkpoint.read_tensors(finished)
+    assert all(torch.equal(one[k], other[k]) for k in one)
+
+
+def test_one_batch_can_be_learned_by_heart(demos, tmp_path):
+    """A loss that cannot fall on a handful of windows has a bug."""
+    r = tiny("vla", steps=400, batch_size=8, learning_rate=4e-3, checkpoint_every=1000)
+    r = replace(r, model=replace(r.model, shift=0))
+    trainer = Trainer(r, [demos], tmp_path, 0)
+    trainer.pools = [trainer.pools[0][:8], trainer.pools[1][:0]]
+    trainer.run()
+    curve = trainer.curves["train"]
+    assert np.mean([p[-1] for p in curve[-3:]]) < 0.35 * curve[0][-1]
+
+
+def test_learning_rate_rises_then_falls():
+    rates = [learning_rate(s, 100, 1.0, 10) for s in range(100)]
+    assert np.argmax(rates) in (9, 10) and rates[0] == 0.1 and 0.1 <= rates[-1] < 0.11
+
+
+def test_foreign_folders_and_damage_are_refused(demos, tmp_path):
+    folder = train(tiny("vla"), [demos], tmp_path / "run", seed=0)
+    with pytest.raises(CheckpointError, match="another training run"):
+        train(tiny("vla"), [demos], tmp_path / "run", seed=1)
+    with pytest.raises(CheckpointError, match="another training run"):
+        train(tiny("uwm"), [demos], tmp_path / "run", seed=0)
+    with pytest.raises(CheckpointError, match="no checkpoint here"):
+        checkpoint.load_model(tmp_path / "nowhere")
+    with pytest.raises(CheckpointError, match="belongs to another recipe"):
+        checkpoint.load_model(folder, tiny("uwm"))
+
+    def damaged(name: str, edit) -> Path:
+        copy = tmp_path / name
+        shutil.copytree(folder, copy)
+        edit(copy)
+        return copy
+
+    def header(**changes):
+        def edit(copy: Path) -> None:
+            data = json.loads((copy / "checkpoint.json").read_text())
+            (copy / "checkpoint.json").write_text(json.dumps(data | changes))
+        return edit
+
+    truncated = damaged("truncated", lambda c: (c / "tensors.safetensors").write_bytes(
+        (c / "tensors.safetensors").read_bytes()[:1000]))
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        checkpoint.load_model(truncated)
+    with pytest.raises(CheckpointError, match="header is damaged"):
+        checkpoint.load_model(damaged("garbage", lambda c: (c / "checkpoint.json").write_text("{")))
+    with pytest.raises(CheckpointError, match="another format"):
+        checkpoint.load_model(damaged("version", header(format="wamlab-checkpoint-99")))
+    wide = json.loads((folder / "checkpoint.json").read_text())["recipe"]
+    wide["model"]["width"] = 64
+    with pytest.raises(CheckpointError, match="another shape"):
+        checkpoint.load_model(damaged("shape", header(recipe=wide)))
+    unknown = json.loads((folder / "checkpoint.json").read_text())["recipe"]
+    unknown["model"]["class"] = "os.system"
+    with pytest.raises(CheckpointError, match="does not fit"):
+        checkpoint.load_model(damaged("kind", header(recipe=unknown)))
+    missing = json.loads((folder / "checkpoint.json").read_text())["recipe"]
+    del missing["model"]["depth"]
+    with pytest.raises(CheckpointError, match="does not fit"):
+        checkpoint.load_model(damaged("field", header(recipe=missing)))
+
+
+def test_nothing_is_left_when_the_disk_is_full(demos, tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(OSError, match="No space"):
+        train(tiny("vla"), [demos], tmp_path / "run", seed=0)
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_play_alone_trains_no_policy(tmp_path):
+    play = collect("pushworld", 3, tmp_path / "play", kind="play", workers=1)
+    with pytest.raises(WamError, match="no window of the data"):
+        train(tiny("vla"), [play], tmp_path / "vla")
+    train(tiny("uwm"), [play], tmp_path / "uwm")
+
+
+@pytest.mark.slow
+def test_two_processes_train_like_one_with_their_batches_joined(demos, tmp_path):
+    """`torchrun` with two processes runs, and both end with the same weights."""
+    code = ("import torch, sys\nfrom dataclasses import replace\nimport wamlab.recipe as R\nfrom wamlab.train import train\n"
+            "from wamlab.data.store import EpisodeStore\ntorch.set_num_threads(1)\nr = R.load('vla').sized('debug')\n"
+            f"train(r, [EpisodeStore.open({str(demos.path)!r})], {str(tmp_path / 'out')!r})\n")
+    script = tmp_path / "two.py"
+    script.write_text(code)
+    subprocess.run([sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1",
+                    "--master-port=29511", str(script)], check=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    model = checkpoint.load_model(tmp_path / "out" / "model")
+    assert all(torch.isfinite(p).all() for p in model.parameters())
