@@ -12,7 +12,7 @@ from torch import nn
 from data_fakes import Walker
 from wamlab.control.executor import Executor
 from wamlab.control.gate import Gate
-from wamlab.control.policy import ModelPolicy
+from wamlab.control.policy import ModelPolicy, ReplayPolicy
 from wamlab.models.base import WorldActionModel
 from wamlab.types import IMAGINE_AND_ACT, POLICY, Prediction
 
@@ -76,3 +76,7 @@ class Broken:
 
 def make_broken(seed, how):
     return Executor(Broken(seed, how), Gate(Walker.task_spec.action))
+
+
+def make_replay(actions, spec):
+    return Executor(ReplayPolicy(np.array(actions, np.float32)), Gate(spec))

@@ -394,3 +394,12 @@ def test_truth_that_nobody_reports(store):
     with pytest.raises(SpecError, match="no episode reports 'leg'") as caught:
         Windows([store], **CUT).truth("leg")
     assert "arm" in str(caught.value)
+
+
+def test_truth_that_means_two_things(tmp_path, store):
+    arm = replace(SPEC.entities[0], channels=("angle",), units=("rad",))
+    other = EpisodeStore.create(tmp_path / "b", replace(SPEC, entities=(arm,)), "r")
+    other.put(0, changed(truth={"arm": np.zeros((5, 1))}))
+    windows = Windows([store, other], **CUT)  # two tasks together may well be trained on
+    with pytest.raises(SpecError, match="disagree on what 'arm' reports"):
+        windows.truth("arm")
