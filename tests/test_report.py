@@ -11,8 +11,8 @@ from html.parser import HTMLParser
 import av
 import numpy as np
 import pytest
-from synthetic import OFFSETS, episode, picture, write_run
 
+from synthetic import OFFSETS, episode, picture, write_run
 from wamlab.errors import DataError
 from wamlab.evaluate.log import EvalLog, Score
 from wamlab.report import films, html, media
@@ -68,8 +68,9 @@ def test_page_is_one_well_formed_file_without_outside_references(run):
 @pytest.mark.parametrize("words", [
     "The result", "Success in closed loop", "open loop replay", "83 %|67%", "Imagined against executed", "not solved",
     "imagined in 4 steps", "happened in 8 steps", "Same state, different actions", "CC-A2F, robot", "wrong direction",
-    "PSNR, changed", "copy last", "Time per decision", "wam run --size debug", "a processor", "McNemar p = 0.75",
-    "this wiring has no future", "readout, square", "validation loss"])
+    "PSNR, changed", "copy of the last frame", "tidiness", "what the readout reaches on true frames",
+    "Time per decision", "wam run --size debug", "a processor", "McNemar p = 0.75", "this wiring has no future",
+    "validation loss"])
 def test_page_says(run, words):
     assert re.search(words, run[2])
 
@@ -129,8 +130,8 @@ def test_the_same_log_gives_the_same_page(run, tmp_path):
 
 
 @pytest.mark.parametrize("score, text", [
-    (Score("m", "t", "success", 0.8, 0.6, 0.9, 10, "share"), "80% [60%, 90%]"),
-    (Score("m", "t", "psnr.full", 21.26, unit="dB"), "21.26 dB"),
+    (Score("m", "t", "success", 0.8, 0.6, 0.9, 10, "share"), "80% [60%,\u00a090%]"),
+    (Score("m", "t", "psnr", 21.26, unit="dB"), "21.26\u00a0dB"),
     (Score("m", "t", "cc.robot", None, unavailable="no future"), "unavailable"),
     (None, "–"),
 ])

@@ -31,11 +31,12 @@ def films(log: EvalLog, folder: Path) -> Section:
         except WamError as error:
             reasons.append(f"{name}: {error.problem}")
     if not found:
-        return Section("films", title, missing="unavailable: " + ("; ".join(reasons) or "no model of this run kept imagined frames"))
-    return Section("films", title, "Left: what happened. Right: what the model had imagined for that moment, before it came "
-                   "(grey until the first imagined moment is due). Below each film its decisions: the frame that the model saw, "
-                   "the frames that it imagined and, under each, the frame that came. Chosen by the order of the seeds: the "
-                   "first successes and the first failures.", films=found[:FILMS])
+        why = "; ".join(reasons) or "no model of this run kept imagined frames"
+        return Section("films", title, missing=f"unavailable: {why}")
+    return Section("films", title, "Left: what happened. Right: what the model had imagined for that moment, before it "
+                   "came (grey until the first imagined moment is due). Beside each film its decisions: the frame that the "
+                   "model saw, the frames that it imagined and, under each, the frame that came. Chosen by the order of the "
+                   "seeds: the first successes and the first failures.", films=found[:FILMS])
 
 
 def counterfactual(log: EvalLog, folder: Path) -> Section:
@@ -55,9 +56,9 @@ def counterfactual(log: EvalLog, folder: Path) -> Section:
         rows = [("imagined", jpeg(beside([now, *dreams.reshape(-1, *now.shape)], gap=0))),
                 ("true", jpeg(beside([now, *branches.reshape(-1, *now.shape)], gap=0)))]
         strips.append(Strip(columns, rows, f"Outcomes of {len(actions)} actions from one state: imagined above, true below"))
-    return Section("counterfactual", title, "The simulator is put back into exactly the same state and another action is tried; "
-                   "the model imagines each. Where the upper row changes from action to action as the lower one does, the "
-                   "imagination follows the action.", strips=strips)
+    return Section("counterfactual", title, "The simulator is put back into exactly the same state and another action is "
+                   "tried; the model imagines each. Where the upper row changes from action to action as the lower one does, "
+                   "the imagination follows the action.", strips=strips)
 
 
 def training(log: EvalLog, folder: Path) -> Section:
@@ -95,8 +96,16 @@ def listing(facts: Mapping[str, Any], depth: int = 0) -> list[str]:
     return lines
 
 
+CAUSAL = ("cc.robot", "cc.object", "identification", "pea", "fcs")
+CAUSAL_TOO = ("cc.robot.gain", "cc.object.gain", "cc.robot.leakage", "cc.object.leakage", "false_effect.object",
+              "miss.object", "pea.coverage", "fcs.lucky", "fcs.optimism")
+IMAGES = ("psnr.changed", "psnr", "ssim.changed", "ssim", "branch.psnr.changed")
+
+
 def chapters(log: EvalLog, folder: Path) -> Sequence[Section]:
     """The page from top to bottom."""
+    ceilings = scores.ceilings(log)
+    more = scores.further(log, (*scores.HEADLINE, *CAUSAL, *CAUSAL_TOO, *IMAGES, *ceilings))
     return (
         scores.headline(log),
         scores.success(log),
@@ -104,15 +113,16 @@ def chapters(log: EvalLog, folder: Path) -> Sequence[Section]:
         counterfactual(log, folder),
         scores.measured(log, "causal", "Does the future follow the action, and the action the future?",
                         "Dots: trained models with 95 % intervals. Dashed lines: null models, run through the same code. A "
-                        "number is worth something only where it stands clear of them.",
-                        ("cc", "gain", "leakage", "pea", "fcs", "lucky", "optimism", "coverage")),
+                        "number is worth something only where it stands clear of them.", CAUSAL, CAUSAL_TOO),
         scores.measured(log, "images", "How close are the imagined frames?",
                         "Against copying the last frame, which is hard to beat where nothing moves: therefore also over the "
-                        "pixels that change.", ("psnr", "ssim")),
+                        "pixels that change.", IMAGES),
         training(log, folder),
         scores.latency(log),
-        scores.measured(log, "readout", "How finely can this be judged?", "Positions are read from frames by a frozen network. "
-                        "Its own error on true frames is the ceiling of every measure above that uses it.", ("readout",)),
+        scores.measured(log, "ceiling", "How finely can this be judged?", "Where the state has to be read from frames, a "
+                        "frozen network reads it. The same measures on true frames, read in the same way, are the ceiling: no "
+                        "imagined frame can be judged more finely than this.", (), ceilings),
+        *([scores.measured(log, "further", "Further measures", "", more)] if more else []),
         scores.everything(log),
         reproduce(log, folder),
     )

@@ -56,7 +56,8 @@ def against_nulls(title: str, marks: Sequence[Mark], references: Mapping[str, fl
             colour = NULL if mark.null else SERIES[sum(not m.null for m in marks[:row]) % len(SERIES)]
             axes.hlines(row, mark.low, mark.high, color=colour, linewidth=2.2)
             axes.plot(mark.value, row, "o", color=colour, markersize=7)
-            axes.annotate(f"{mark.value:.2f}", (mark.value, row), (0, 7), textcoords="offset points", ha="center", fontsize=8.5)
+            axes.annotate(f"{mark.value:.2f}", (mark.value, row), (0, 7), textcoords="offset points", ha="center",
+                          fontsize=8.5)
         for label, value in references.items():
             axes.axvline(value, color=NULL, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
             axes.annotate(label, (value, 1), (0, 2), xycoords=("data", "axes fraction"), textcoords="offset points",
@@ -82,7 +83,7 @@ def curves(models: Mapping[str, Mapping[str, Sequence[Sequence[float]]]], alt: s
             for number, (name, points) in enumerate(lines.items()):
                 steps, losses = [p[0] for p in points], [p[1] for p in points]
                 few = len(points) < 40
-                axes.plot(steps, losses, "o-" if few else "-", markersize=3, linewidth=1.5, color=SERIES[number % 6], label=name)
+                axes.plot(steps, losses, "o-" if few else "-", markersize=3, color=SERIES[number % 6], label=name)
             if all(point[1] > 0 for points in lines.values() for point in points):
                 axes.set_yscale("log")
             axes.set(title=model, xlabel="training step", ylabel="loss")
@@ -106,8 +107,8 @@ def stages(rows: Mapping[str, Mapping[str, float]], limit_ms: float | None, alt:
             axes.barh(0, 0, color=SERIES[number % 6], label=name)
         if limit_ms is not None:
             axes.axvline(limit_ms, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-            axes.annotate(f"one control step: {limit_ms:.0f} ms", (limit_ms, 1), (-3, 2), ha="right", fontsize=8, color=MUTED,
-                          xycoords=("data", "axes fraction"), textcoords="offset points")
+            axes.annotate(f"one control step: {limit_ms:.0f} ms", (limit_ms, 1), (-3, 2), ha="right", fontsize=8,
+                          color=MUTED, xycoords=("data", "axes fraction"), textcoords="offset points")
         axes.set(yticks=range(len(rows)), yticklabels=list(rows), xlabel="milliseconds per decision (median)")
         axes.set_xlim(0, axes.get_xlim()[1] * 1.08)
         axes.invert_yaxis()

@@ -11,8 +11,10 @@ from .words import word
 
 QUIET = ("null/", "control/")
 ALL = "all"
-HEADLINE = ("success", "cc.robot", "cc.object", "fcs", "psnr.changed", "latency.total")
+HEADLINE = ("success", "cc.robot", "cc.object", "fcs", "psnr.changed.gain", "latency")
 """measures of the first table, where the log has them"""
+BESIDE = {"copy": "copy of the last frame", "chance": "guessing", "ceiling": "ceiling"}
+"""children of a measure that are drawn as lines to compare it with"""
 
 
 def is_quiet(model: str) -> bool:
@@ -42,9 +44,9 @@ def amount(score: Score | None, interval: bool = True) -> str:
     def number(value: float) -> str:
         return f"{value:.0%}" if share else f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
 
-    text = number(score.value) + (f" {score.unit}" if score.unit and not share else "")
+    text = number(score.value) + (f"\u00a0{score.unit}" if score.unit and not share else "")
     if interval and score.low is not None and score.high is not None:
-        text += f" [{number(score.low)}, {number(score.high)}]"
+        text += f" [{number(score.low)},\u00a0{number(score.high)}]"
     return text
 
 
@@ -61,7 +63,7 @@ def headline(log: EvalLog) -> Section:
     """All that was judged side by side, a column per measure and task."""
     columns = [(metric, task) for metric in HEADLINE
                for task in dict.fromkeys(s.task for s in log.scores if s.metric == metric)]
-    head = ["", *(f"{word(metric).title} · {task}" if task not in ("", ALL) else word(metric).title for metric, task in columns)]
+    head = ["", *(word(metric).title + ("" if task in ("", ALL) else f" · {task}") for metric, task in columns)]
     names = [name for name in models(log) if any(log.find(name, task, metric) for metric, task in columns)]
     rows = [[plain_name(name), *(amount(log.find(name, task, metric)) for metric, task in columns)] for name in names]
     return Section("result", "The result", "In brackets: 95 % confidence intervals. Grey rows are controls and null models: "
@@ -93,28 +95,28 @@ def comparisons(log: EvalLog) -> list[Table]:
     return [Table(["task", "pair", "difference", "test"], rows, caption="Both models met the same starts.")] if rows else []
 
 
-def family(log: EvalLog, prefixes: Sequence[str]) -> list[Figure]:
-    """One drawing per measure: trained models as dots, null models as reference lines."""
-    figures = []
-    metrics = dict.fromkeys(s.metric for s in log.scores if s.metric.split(".")[0] in prefixes and s.value is not None)
-    for metric in metrics:
-        found = [score for score in log.scores if score.metric == metric]
-        dots = [m for s in found if not is_quiet(s.model)
-                if (m := mark(s, s.model if s.task in ("", ALL) else f"{s.model} · {s.task}"))]
-        nulls: dict[str, list[float]] = {}
-        for score in found:
-            if is_quiet(score.model) and score.value is not None:
-                nulls.setdefault(plain_name(score.model), []).append(score.value)
-        references = {name: sum(values) / len(values) for name, values in nulls.items()}
-        if not dots:
-            continue
-        named = word(metric)
-        unit = next((score.unit for score in found if score.unit), "")
-        alt = "; ".join(f"{plain_name(s.model)}, {s.task}: {amount(s)}" for s in found)
-        limits = None if named.limits is None else (named.limits[0] - 0.05, named.limits[1] + 0.05)
-        drawn = against_nulls(f"{named.title}{f' ({unit})' if unit else ''}", dots, merge(references), alt, limits)
-        figures.append(Figure(drawn, f"{named.title}: {named.meaning}." if named.meaning else ""))
-    return figures
+def figure(log: EvalLog, metric: str) -> Figure | None:
+    """Trained models as dots, null models and the measure's own yardsticks as lines; None if nobody has a value."""
+    found = [score for score in log.scores if score.metric == metric]
+    dots = [m for s in found if not is_quiet(s.model)
+            if (m := mark(s, s.model if s.task in ("", ALL) else f"{s.model} · {s.task}"))]
+    if not dots:
+        return None
+    lines: dict[str, list[float]] = {}
+    for score in log.scores:
+        parent, _, child = score.metric.rpartition(".")
+        if score.value is not None and score.metric == metric and is_quiet(score.model):
+            lines.setdefault(plain_name(score.model), []).append(score.value)
+        elif score.value is not None and parent == metric and child in BESIDE and not is_quiet(score.model):
+            lines.setdefault(BESIDE[child], []).append(score.value)
+    named = word(metric)
+    unit = next((score.unit for score in found if score.unit), "")
+    alt = "; ".join(f"{plain_name(s.model)}, {s.task}: {amount(s)}" for s in found)
+    small = named.limits is not None and named.limits[0] >= -1 and named.limits[1] <= 1 and unit != "dB"
+    limits = (named.limits[0] - 0.05, named.limits[1] + 0.05) if named.limits and small else None
+    references = {name: sum(values) / len(values) for name, values in lines.items()}
+    drawn = against_nulls(f"{named.title}{f' ({unit})' if unit else ''}", dots, merge(references), alt, limits)
+    return Figure(drawn, f"{named.title}: {named.meaning}." if named.meaning else "")
 
 
 def merge(references: dict[str, float]) -> dict[str, float]:
@@ -126,18 +128,35 @@ def merge(references: dict[str, float]) -> dict[str, float]:
     return {", ".join(names): value for value, names in lines.items()}
 
 
-def refusals(log: EvalLog, prefixes: Sequence[str]) -> list[Table]:
-    """Measures that could not be computed, and why."""
+def rows_of(log: EvalLog, metrics: Sequence[str]) -> list[Table]:
+    """The trained models' values of some measures, as one table with their meaning."""
+    found = [s for metric in metrics for s in log.scores if s.metric == metric and not is_quiet(s.model)]
+    rows = [[word(s.metric).title, s.model, s.task, amount(s), s.unavailable or word(s.metric).meaning] for s in found]
+    return [Table(["measure", "model", "task", "value", "meaning"], rows)] if rows else []
+
+
+def measured(log: EvalLog, anchor: str, title: str, lead: str, drawn: Sequence[str], listed: Sequence[str] = ()) -> Section:
+    """A chapter about some measures: the main ones drawn, others listed, and those that are unavailable named."""
+    figures = [it for metric in drawn if (it := figure(log, metric))]
     rows = [[plain_name(s.model), s.task, word(s.metric).title, s.unavailable] for s in log.scores
-            if s.unavailable and s.metric.split(".")[0] in prefixes and not is_quiet(s.model)]
-    return [Table(["model", "task", "measure", "unavailable because"], rows)] if rows else []
-
-
-def measured(log: EvalLog, anchor: str, title: str, lead: str, prefixes: Sequence[str]) -> Section:
-    """A chapter about one family of measures."""
-    figures, tables = family(log, prefixes), refusals(log, prefixes)
-    missing = "" if figures or tables else f"unavailable: the log holds no {' or '.join(prefixes)} score"
+            if s.unavailable and s.metric in drawn and not is_quiet(s.model)]
+    refused = [Table(["model", "task", "measure", "unavailable because"], rows)] if rows else []
+    tables = [*rows_of(log, listed), *refused]
+    missing = "" if figures or tables else f"unavailable: the log holds no score of {', '.join(map(str, drawn or listed))}"
     return Section(anchor, title, lead, figures=figures, tables=tables, missing=missing)
+
+
+def ceilings(log: EvalLog) -> list[str]:
+    """Measures that say how finely the others can be judged."""
+    return list(dict.fromkeys(s.metric for s in log.scores if s.metric.split(".")[0] == "readout"
+                              or s.metric.endswith((".ceiling", ".floor"))))
+
+
+def further(log: EvalLog, shown: Sequence[str]) -> list[str]:
+    """Whole measures that no chapter shows yet, such as a user's own."""
+    roots = {metric.split(".")[0] for metric in shown}
+    return list(dict.fromkeys(s.metric for s in log.scores
+                              if s.metric.removeprefix("branch.").split(".")[0] not in roots and "." not in s.metric))
 
 
 def latency(log: EvalLog) -> Section:
@@ -145,7 +164,7 @@ def latency(log: EvalLog) -> Section:
     rows: dict[str, dict[str, float]] = {}
     for score in log.select(metric="latency"):
         stage = score.metric.partition(".")[2]
-        if score.value is not None and stage not in ("", "total"):
+        if score.value is not None and stage not in ("", "p95") and "." not in stage:
             milliseconds = score.value * (1000 if score.unit == "s" else 1)
             rows.setdefault(plain_name(score.model), {}).setdefault(stage, milliseconds)
     if not rows:
@@ -158,8 +177,8 @@ def latency(log: EvalLog) -> Section:
 
 def everything(log: EvalLog) -> Section:
     """Every score of the log."""
+    ordered = sorted(log.scores, key=lambda s: (is_quiet(s.model), *s.key))
     rows = [[plain_name(s.model), s.task, s.metric, amount(s) if s.value is not None else f"unavailable: {s.unavailable}",
-             str(s.n or ""), s.note] for s in sorted(log.scores, key=lambda s: (is_quiet(s.model), *s.key))]
-    return Section("scores", "Every number", folded=True,
-                   tables=[Table(["model", "task", "measure", "value", "n", "note"], rows,
-                                 [is_quiet(s.model) for s in sorted(log.scores, key=lambda s: (is_quiet(s.model), *s.key))])])
+             str(s.n or ""), s.note] for s in ordered]
+    return Section("scores", "Every number", folded=True, tables=[
+        Table(["model", "task", "measure", "value", "n", "note"], rows, [is_quiet(s.model) for s in ordered])])

@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -20,7 +21,7 @@ NULL = "#000021"
 VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line", NULL: "--null"} | {
     colour: f"--s{number + 1}" for number, colour in enumerate(SERIES)}
 
-STYLE = {
+STYLE: Any = {
     "svg.fonttype": "none", "svg.hashsalt": "wamlab", "font.size": 10, "font.family": "sans-serif",
     "text.color": INK, "axes.labelcolor": MUTED, "axes.edgecolor": LINE, "axes.titlecolor": INK,
     "axes.titlelocation": "left", "axes.titlesize": 10, "axes.titleweight": "bold",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..evaluate.metrics import discover
 
-TITLES = {"cc": "CC-A2F", "psnr": "PSNR", "ssim": "SSIM", "fcs": "FCS", "pea": "plan-execution agreement", "branch": "given actions"}
+TITLES = {"cc": "CC-A2F", "psnr": "PSNR", "ssim": "SSIM", "fcs": "FCS", "pea": "plan-execution agreement",
+          "branch": "given actions"}
 """names that are no words; all others are shown as they are"""
 
 
 @dataclass(frozen=True)
 class Word:
-    """Title, explanation, and the range that the measure can take (None: open)."""
+    """Title, explanation, and the range that the measure can take (None: not known)."""
 
     title: str
     meaning: str
@@ -29,8 +31,14 @@ def word(metric: str) -> Word:
     found = next((known for name, known in discover().items() if bare == name or bare.startswith(name + ".")), None)
     if found is None:
         return Word(title, "")
-    child = bare.removeprefix(found.name).removeprefix(".")
-    meaning = found.children.get(child, found.meaning)
-    low, high = found.range
-    bounded = math.isfinite(low) and math.isfinite(high) and meaning == found.meaning
-    return Word(title, meaning, (float(low), float(high)) if bounded else None)
+    if bare == found.name:
+        return Word(title, found.meaning, (float(found.range[0]), float(found.range[1])))
+    return Word(title, f"{found.meaning}; here {of_child(found.children, bare.removeprefix(found.name + '.'))}")
+
+
+def of_child(children: Mapping[str, str], name: str) -> str:
+    """What a metric says of "robot.gain": as it stands, as "<group>.gain", or part by part."""
+    for pattern, meaning in children.items():
+        if re.fullmatch(re.sub(r"<\w+>", r"[^.]+", pattern), name):
+            return meaning
+    return ", ".join(children.get(part, part) for part in name.split("."))
