@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -14,10 +14,12 @@ from .flow import like
 
 @dataclass(frozen=True)
 class Diffusion:
-    """x_τ = sin(πτ/2) data + cos(πτ/2) noise, so τ = 0 is noise and τ = 1 is data."""
+    """x_τ = sin(πτ/2) data + cos(πτ/2) noise, so τ = 0 is noise and τ = 1 is data.
+
+    The network predicts the data: predicting the noise says nothing at τ = 0, where sampling starts.
+    """
 
     title: ClassVar[str] = "diffusion"
-    predict: Literal["data", "noise"] = "data"
     steps: int = 8
     """DDIM steps at inference"""
 
@@ -29,14 +31,10 @@ class Diffusion:
         return angle.sin() * data + angle.cos() * noise
 
     def target(self, data: Tensor, noise: Tensor, level: Tensor) -> Tensor:
-        return data if self.predict == "data" else noise
+        return data
 
     def estimate(self, output: Tensor, x: Tensor, level: Tensor) -> Tensor:
-        if self.predict == "data":
-            return output
-        angle = like(level, x) * (math.pi / 2)
-        # At pure noise the data cannot be recovered from the noise: the floor keeps the quotient finite.
-        return (x - angle.cos() * output) / angle.sin().clamp_min(0.05)
+        return output
 
     def grid(self) -> Tensor:
         return torch.linspace(0, 1, self.steps + 1)
