@@ -54,7 +54,12 @@ def _from_file(name: str) -> type[Simulator]:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever the user's file raises
+        del sys.modules[module_name]
+        raise WamError("the simulator file cannot be loaded", where=file, got=f"{type(error).__name__}: {error}",
+                       fix="run it with python to see the whole error") from error
     found = {key: value for key, value in vars(module).items()
              if isinstance(value, type) and issubclass(value, Simulator) and value.__module__ == module_name}
     if attribute and attribute not in found:

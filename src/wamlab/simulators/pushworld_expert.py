@@ -41,7 +41,7 @@ def crosses(start: Float[ndarray, "*n 2"], end: Float[ndarray, "*n 2"], wall: Wa
     """Whether a circle of that radius meets the wall on the straight way."""
     way = start + np.linspace(0, 1, 25)[:, *[None] * start.ndim] * (end - start)
     x, y = way[..., 0], way[..., 1]
-    return ((x > wall[0] - radius) & (x < wall[2] + radius) & (y < wall[3] + radius)).any(0)
+    return np.asarray(((x > wall[0] - radius) & (x < wall[2] + radius) & (y < wall[3] + radius)).any(0))
 
 
 def _over(start: ndarray, end: ndarray, wall: Wall) -> ndarray:
