@@ -13,7 +13,7 @@ from wamlab.evaluate.conformance.saboteurs import SABOTEURS, sabotage
 from wamlab.evaluate.metrics import Evidence, causal, discover, identification
 
 EFFECTS = effects()
-METRICS = [discover()[name] for name in ("cc_a2f", "identification", "false_effect", "miss")]
+METRICS = [discover()[name] for name in ("cc", "identification", "false_effect", "miss")]
 
 
 def card(made, spec=SPEC):
@@ -31,43 +31,43 @@ def table():
 
 
 def test_anchors(table):
-    assert table["oracle"]["cc_a2f"] == pytest.approx(1, abs=1e-12)
+    assert table["oracle"]["cc"] == pytest.approx(1, abs=1e-12)
     for name in ("frozen", "action_blind", "success_prior"):
-        assert table[name]["cc_a2f"] == pytest.approx(0, abs=1e-12)
+        assert table[name]["cc"] == pytest.approx(0, abs=1e-12)
         assert table[name]["identification"] == pytest.approx(table[name]["identification.chance"], abs=1e-9)
-    assert table["wrong_direction"]["cc_a2f"] == pytest.approx(-1, abs=1e-12)
+    assert table["wrong_direction"]["cc"] == pytest.approx(-1, abs=1e-12)
     for name in ("random", "shuffled", "factual_only"):
-        assert abs(table[name]["cc_a2f"]) < 0.15, name
+        assert abs(table[name]["cc"]) < 0.15, name
     for name, gain in (("attenuated", 0.5), ("exaggerated", 2)):
-        assert table[name]["cc_a2f"] == pytest.approx(2 * gain / (1 + gain**2))
-        assert table[name]["cc_a2f.object.gain"] == pytest.approx(gain)
-        assert table[name]["cc_a2f.object.leakage"] == pytest.approx(0, abs=1e-9)
-    assert table["kinematic"]["cc_a2f"] == pytest.approx(0.5) and abs(table["kinematic"]["cc_a2f.object"]) < 1e-12
+        assert table[name]["cc"] == pytest.approx(2 * gain / (1 + gain**2))
+        assert table[name]["cc.object.gain"] == pytest.approx(gain)
+        assert table[name]["cc.object.leakage"] == pytest.approx(0, abs=1e-9)
+    assert table["kinematic"]["cc"] == pytest.approx(0.5) and abs(table["kinematic"]["cc.object"]) < 1e-12
 
 
 def test_the_reference_table_is_reproduced(table):
     for name, cc in (("noise_0.1", 0.99), ("noise_0.3", 0.92), ("noise_1", 0.52)):
-        assert table[name]["cc_a2f"] == pytest.approx(cc, abs=0.12)
+        assert table[name]["cc"] == pytest.approx(cc, abs=0.12)
     for entity, group in (("gripper", "robot"), ("block", "object")):  # noise adds to |imagined|^2, and to nothing else
         truth = (causal.centred(EFFECTS.real[entity]) ** 2).mean()
         spread = ((EFFECTS.real[entity] - EFFECTS.start[entity][:, None, None]) ** 2).mean()
         for dose in (0.1, 0.3, 1):
             noise = dose**2 * max(spread, 0.01**2) * 8 / 9
-            assert table[f"noise_{dose}"][f"cc_a2f.{group}"] == pytest.approx(2 * truth / (2 * truth + noise), abs=0.02)
-            assert table[f"noise_{dose}"][f"cc_a2f.{group}.r2"] == pytest.approx(1 - noise / truth, abs=0.06)
-    assert table["random"]["cc_a2f.object.r2"] < -1 and table["wrong_direction"]["cc_a2f.object.r2"] == pytest.approx(-3)
+            assert table[f"noise_{dose}"][f"cc.{group}"] == pytest.approx(2 * truth / (2 * truth + noise), abs=0.02)
+            assert table[f"noise_{dose}"][f"cc.{group}.r2"] == pytest.approx(1 - noise / truth, abs=0.06)
+    assert table["random"]["cc.object.r2"] < -1 and table["wrong_direction"]["cc.object.r2"] == pytest.approx(-3)
     assert table["oracle"]["identification"] == 1 and table["wrong_direction"]["identification"] < 0.2
     assert table["random"]["identification"] < 0.25 and table["noise_0.3"]["identification"] > 0.9
     assert table["oracle"]["identification.p"] < 0.01 < table["shuffled"]["identification.p"]
 
 
 def test_more_noise_is_always_worse(table):
-    order = [table[name]["cc_a2f"] for name in ("oracle", "noise_0.1", "noise_0.3", "noise_1")]
+    order = [table[name]["cc"] for name in ("oracle", "noise_0.1", "noise_0.3", "noise_1")]
     assert order == sorted(order, reverse=True) and len(set(order)) == 4
 
 
 def test_what_concordance_cannot_see_the_false_effect_rate_does(table):
-    assert table["hallucinated"]["cc_a2f"] == pytest.approx(1)
+    assert table["hallucinated"]["cc"] == pytest.approx(1)
     assert table["hallucinated"]["false_effect.bystander"] > 0.4
     assert table["oracle"]["false_effect"] == 0 == table["oracle"]["miss"]
     assert table["frozen"]["false_effect"] == 0 and table["frozen"]["miss"] == 1
@@ -77,10 +77,10 @@ def test_what_concordance_cannot_see_the_false_effect_rate_does(table):
 def test_the_decomposition_is_exact_and_everything_is_in_range(table, name):
     row = table[name]
     for group in ("robot", "object"):
-        part = f"cc_a2f.{group}"
+        part = f"cc.{group}"
         assert row[part + ".r2"] == pytest.approx(1 - (1 - row[part + ".gain"]) ** 2 - row[part + ".leakage"], abs=1e-9)
     for key, value in row.items():
-        unbounded = not key.startswith("cc_a2f") or key.endswith((".gain", ".leakage", ".r2"))
+        unbounded = not key.startswith("cc") or key.endswith((".gain", ".leakage", ".r2"))
         low, high = (-np.inf, np.inf) if unbounded else (-1, 1)
         if key.startswith(("identification", "false", "miss")):
             low, high = 0, 1
@@ -91,7 +91,7 @@ def test_the_decomposition_is_exact_and_everything_is_in_range(table, name):
 @given(st.sampled_from(["noise_1", "random", "attenuated"]), st.floats(0.01, 100), st.integers(0, 1000))
 def test_units_action_order_context_order_and_common_offsets_do_not_matter(name, unit, seed):
     made = sabotage(name, EFFECTS, SPEC)
-    before = card(made)["cc_a2f"].value
+    before = card(made)["cc"].value
     generator = np.random.default_rng(seed)
     kinds, contexts = generator.permutation(9), generator.permutation(80)
     offset = generator.normal(size=(80, 1, 12, 2))
@@ -103,7 +103,7 @@ def test_units_action_order_context_order_and_common_offsets_do_not_matter(name,
     again = replace(made, start={k: unit * v[contexts] for k, v in made.start.items()}, real=change(made.real),
                     imagined=change(made.imagined, offset), kinds=tuple(made.kinds[k] for k in kinds),
                     strata=tuple(made.strata[c] for c in contexts))
-    assert card(again, spec)["cc_a2f"].value == pytest.approx(before, abs=1e-9)
+    assert card(again, spec)["cc"].value == pytest.approx(before, abs=1e-9)
 
 
 def test_twenty_lines_of_independent_numpy_give_the_same_number():
@@ -117,29 +117,29 @@ def test_twenty_lines_of_independent_numpy_give_the_same_number():
                 top += 2 * np.sum(a * b)
                 bottom += np.sum(a * a) + np.sum(b * b)
         total.append(top / bottom)
-    assert card(made)["cc_a2f"].value == pytest.approx(np.mean(total), abs=1e-12)
+    assert card(made)["cc"].value == pytest.approx(np.mean(total), abs=1e-12)
 
 
 def test_intervals_contain_their_value_and_contexts_are_the_unit():
     found = card(sabotage("noise_1", EFFECTS, SPEC))
-    for key in ("cc_a2f", "cc_a2f.robot", "cc_a2f.object.gain", "identification"):
+    for key in ("cc", "cc.robot", "cc.object.gain", "identification"):
         assert found[key].low <= found[key].value <= found[key].high and found[key].n == 80
-    assert found["cc_a2f.robot.near"].n == 40
+    assert found["cc.robot.near"].n == 40
 
 
 def test_what_cannot_be_told_is_unavailable_and_the_rest_of_the_card_is_there():
     still = replace(EFFECTS, real=EFFECTS.real | {"block": np.repeat(EFFECTS.real["block"][:, :1], 9, 1)})
     found = card(still)
-    assert found["cc_a2f"].value is None and "hardly depends" in found["cc_a2f"].unavailable
-    assert found["cc_a2f.robot"].value == 1 and found["cc_a2f.object"].value is None
+    assert found["cc"].value is None and "hardly depends" in found["cc"].unavailable
+    assert found["cc.robot"].value == 1 and found["cc.object"].value is None
     broken = replace(EFFECTS, imagined=EFFECTS.imagined | {"gripper": np.full_like(EFFECTS.imagined["gripper"], np.nan)})
     found = card(broken)
-    assert "not finite" in found["cc_a2f.robot"].unavailable and found["cc_a2f.object"].value == 1
+    assert "not finite" in found["cc.robot"].unavailable and found["cc.object"].value == 1
     one = {k: v[:1] for k, v in EFFECTS.real.items()}
     single = replace(EFFECTS, start={k: v[:1] for k, v in EFFECTS.start.items()}, real=one, imagined=one, strata=("free",))
-    assert card(single)["cc_a2f"].value is None and card(single)["identification"].value is None
+    assert card(single)["cc"].value is None and card(single)["identification"].value is None
     alone = replace(SPEC, entities=SPEC.entities[:1])
-    assert "no entity" in card(EFFECTS, alone)["cc_a2f.object"].unavailable
+    assert "no entity" in card(EFFECTS, alone)["cc.object"].unavailable
     (score,) = METRICS[0](Evidence("m", SPEC, missing={"effects": "this model cannot be asked"}))
     assert score.unavailable == "this model cannot be asked"
 

@@ -6,6 +6,7 @@ ahead), D an entity's channels.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -130,7 +131,15 @@ class Metric:
     """the paper or the definition that it follows"""
     unit: str = ""
     children: Mapping[str, str] = field(default_factory=dict)
-    """one line for each further score: what comes after the dot"""
+    """one line for each further score: what comes after the dot; "<any>" stands for one or more letters"""
+
+    def explain(self, score: str) -> tuple[str, bool]:
+        """What one of its scores means, and whether it is the metric itself (whose `range` holds) or a child of it."""
+        child = score.removeprefix("branch.").removeprefix(self.name).removeprefix(".")
+        lines = [line for pattern, line in self.children.items()
+                 if re.fullmatch(re.sub(r"<\w+>", r"[^.]+", pattern.replace(".", r"\.")), child)]
+        parts = [self.children[part] for part in child.split(".") if part in self.children]
+        return ("; ".join(lines[:1] or parts) or self.meaning, not child)
 
     def __call__(self, evidence: Evidence) -> tuple[Score, ...]:
         """Its scores; one unavailable score if something that it needs is missing or damaged.

@@ -97,7 +97,7 @@ def cc_a2f(evidence: Evidence) -> Sequence[Score]:
     reasons = {group: why_not(evidence, group) for group in GROUPS}
     scores = [*_headline(evidence, reasons, effects)]
     for group, why in reasons.items():
-        name = f"cc_a2f.{group}"
+        name = f"cc.{group}"
         if why:
             scores += [evidence.score(name + part, None, unavailable=why) for part in PARTS]
             continue
@@ -116,7 +116,7 @@ def cc_a2f(evidence: Evidence) -> Sequence[Score]:
 
 def _headline(evidence: Evidence, reasons: Mapping[str, str], effects: Effects) -> Iterator[Score]:
     why = "; ".join(f"{group}: {reasons[group]}" for group in HEADLINE if reasons[group])
-    sources = {"cc_a2f": effects.imagined} | ({} if effects.ceiling is None else {"cc_a2f.ceiling": effects.ceiling})
+    sources = {"cc": effects.imagined} | ({} if effects.ceiling is None else {"cc.ceiling": effects.ceiling})
     for name, imagined in sources.items():
         if why:
             yield evidence.score(name, None, unavailable=why)
@@ -171,7 +171,7 @@ def _share(evidence: Evidence, name: str, counts: Float[ndarray, "C 2"]) -> Scor
 
 _SOURCE = "causal concordance: concordance correlation (Lin 1989), uncentred, on within-context effects"
 METRICS = (
-    Metric("cc_a2f", ("effects",), cc_a2f, "higher", (-1, 1),
+    Metric("cc", ("effects",), cc_a2f, "higher", (-1, 1),
            "does the imagined future follow the action: 1 as in truth, 0 not at all, -1 the wrong way", _SOURCE, "",
            {"robot": "for the robot", "object": "for what is there to be manipulated", "bystander": "for the rest",
             "<group>.gain": "size of the imagined effect along the true one (1 is right)",

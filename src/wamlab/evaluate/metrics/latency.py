@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ..log import Score
 from .base import Evidence, Metric
 
+Summary = Callable[[Sequence[float]], float]
 
-def latency(evidence: Evidence) -> Sequence[Score]:
-    """Median and 95th percentile of the wall time per decision, and of each stage where the model tells."""
+
+def stages(evidence: Evidence) -> dict[str, list[float]]:
+    """Seconds per decision, "total" and by stage. The first decision of an episode is left out: it pays for caches."""
     assert evidence.episodes is not None
-    stages: dict[str, list[float]] = {}
+    found: dict[str, list[float]] = {"total": []}
     for episode in evidence.episodes:
-        # the first decision of an episode pays for caches and lazy initialisation
-        stages.setdefault("", []).extend(plan.seconds for plan in episode.imagined[1:])
+        found["total"] += [plan.seconds for plan in episode.imagined[1:]]
         for timings in episode.meta.get("timings", [])[1:]:
             for name, seconds in timings.items():
-                stages.setdefault(f".{name}", []).append(float(seconds))
-    if not stages.get(""):
-        return (evidence.score("latency", None, unavailable="no episode has two decisions", timing=True),)
-    scores = []
-    for name, seconds in sorted(stages.items()):
-        if seconds:
-            for row, level in (("", 0.5), (".p95", 0.95)):
-                value = float(np.quantile(seconds, level))
-                scores.append(evidence.score(f"latency{name}{row}", value, n=len(seconds), unit="s", timing=True))
-    return scores
+                found.setdefault(name, []).append(float(seconds))
+    return found
+
+
+def _metric(name: str, summary: Summary, meaning: str) -> Metric:
+    def compute(evidence: Evidence) -> Sequence[Score]:
+        found = {stage: seconds for stage, seconds in sorted(stages(evidence).items()) if seconds}
+        if "total" not in found:
+            return (evidence.score(f"{name}.total", None, unavailable="no episode has two decisions", timing=True),)
+        return [evidence.score(f"{name}.{stage}", summary(seconds), n=len(seconds), unit="s", timing=True)
+                for stage, seconds in found.items()]
+
+    return Metric(name, ("episodes",), compute, "lower", (0, float("inf")), meaning, "wall clock", "s",
+                  {"total": "the whole decision", "<stage>": "one stage of it: encode, sample, decode"})
 
 
 METRICS = (
-    Metric("latency", ("episodes",), latency, "lower", (0, float("inf")), "median wall time of one decision",
-           "wall clock, the first decision of an episode left out", "s",
-           {"p95": "95th percentile", "<stage>": "the same for one stage: encode, sample, decode"}),
+    _metric("latency", lambda seconds: float(np.median(seconds)), "median wall time of a decision"),
+    _metric("latency_p95", lambda seconds: float(np.quantile(seconds, 0.95)), "wall time that 95 % of decisions stay below"),
 )
