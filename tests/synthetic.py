@@ -77,7 +77,7 @@ def write_run(folder: Path, tasks: tuple[str, ...] = ("toy/left", "toy/right")) 
     for model, parts in (("uwm", (2.1, 15.0, 3.2)), ("vla", (1.9, 9.0, 0.0))):
         for stage, value in zip(("encode", "sample", "decode"), parts, strict=True):
             scores.append(Score(model, "all", f"latency.{stage}", value / 1000, n=100, unit="s", timing=True))
-        scores.append(Score(model, "all", "latency", sum(parts) / 1000, n=100, unit="s", timing=True))
+        scores.append(Score(model, "all", "latency.total", sum(parts) / 1000, n=100, unit="s", timing=True))
     curves = {model: {"train": [[step, 1.3 / (1 + step / 90) + 0.05] for step in range(0, 600, 6)],
                       "validation": [[step, 1.4 / (1 + step / 90) + 0.08] for step in range(0, 600, 100)]}
               for model in ("uwm", "vla")}

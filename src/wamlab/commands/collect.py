@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -29,7 +29,7 @@ class Command:
       wam collect my_simulator.py:MyWorld --episodes 20 --out data/mine
     """
 
-    task: tyro.conf.Positional[str]
+    task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
     """task to demonstrate, as `wam list --tasks` prints it, or path.py:Class of a simulator of your own"""
     out: Path
     """folder of the dataset; made if it is not there"""

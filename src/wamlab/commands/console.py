@@ -76,7 +76,10 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     """A table on stdout."""
     table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
     for number, name in enumerate(columns):
-        table.add_column(name, overflow="fold", no_wrap=number == 0)
+        table.add_column(name, no_wrap=number == 0)
     for row in rows:
         table.add_row(*map(str, row))
-    Console().print(table, highlight=False)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160  # a pipe or a file has no width to keep to
+    console.print(table, highlight=False)

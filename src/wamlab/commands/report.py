@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -21,7 +22,7 @@ class Command:
       wam report runs/standard/log --out share/result.html
     """
 
-    log: tyro.conf.Positional[Path]
+    log: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="LOG")]
     """folder of the run or of its log"""
     out: Path | None = None
     """the page; default: report.html beside the log"""

@@ -11,7 +11,7 @@ from .words import word
 
 QUIET = ("null/", "control/")
 ALL = "all"
-HEADLINE = ("success", "cc.robot", "cc.object", "fcs", "psnr.changed.gain", "latency")
+HEADLINE = ("success", "cc.robot", "cc.object", "fcs", "psnr.changed.gain", "latency.total")
 """measures of the first table, where the log has them"""
 BESIDE = {"copy": "copy of the last frame", "chance": "guessing", "ceiling": "ceiling"}
 """children of a measure that are drawn as lines to compare it with"""
@@ -44,6 +44,8 @@ def amount(score: Score | None, interval: bool = True) -> str:
     def number(value: float) -> str:
         return f"{value:.0%}" if share else f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
 
+    if score.unit == "s" and score.value < 1:
+        return f"{score.value * 1000:.1f}\u00a0ms"
     text = number(score.value) + (f"\u00a0{score.unit}" if score.unit and not share else "")
     if interval and score.low is not None and score.high is not None:
         text += f" [{number(score.low)},\u00a0{number(score.high)}]"
@@ -164,7 +166,7 @@ def latency(log: EvalLog) -> Section:
     rows: dict[str, dict[str, float]] = {}
     for score in log.select(metric="latency"):
         stage = score.metric.partition(".")[2]
-        if score.value is not None and stage not in ("", "p95") and "." not in stage:
+        if score.value is not None and stage not in ("total", "predict"):
             milliseconds = score.value * (1000 if score.unit == "s" else 1)
             rows.setdefault(plain_name(score.model), {}).setdefault(stage, milliseconds)
     if not rows:

@@ -1,0 +1,73 @@
+"""`wam list`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..recipe import Recipe, axes, load, names
+from ..spec import ActionSpec, TaskSpec
+from ..types import QUERIES
+from .console import print_json, print_table
+
+ANY_TASK = TaskSpec("any", "", ("main",), (64, 64), ("x",), ActionSpec(("x",), (-1.0,), (1.0,), ("m/step",)), (), 20.0, 60)
+
+
+def answers(recipe: Recipe) -> list[str]:
+    """Names of the queries that a model of this recipe answers, whatever its task."""
+    found = recipe.sized("debug").model.build(ANY_TASK).answers()
+    return [name for name, query in QUERIES.items() if query in found]
+
+
+def facts(recipe: Recipe) -> dict[str, Any]:
+    """One row of the list."""
+    return {"name": recipe.name, "summary": recipe.summary, "paper": recipe.paper, "differs": recipe.differs,
+            "axes": axes(recipe), "answers": answers(recipe)}
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """The table of the README."""
+    head = ["recipe", *rows[0]["axes"], "answers"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in rows:
+        cells = [f"`{row['name']}`", *row["axes"].values(), ", ".join(row["answers"]).replace("_", " ")]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Command:
+    """List the recipes with their place in the design space, computed from their parts, and the queries they answer.
+
+    policy: action sought. imagine_and_act: future and action sought. world_model: future sought, action given.
+    inverse_dynamics: action sought, future given. video: future sought, no action.
+
+    examples:
+      wam list
+      wam list --json
+      wam list --tasks
+      wam list --markdown
+    """
+
+    tasks: bool = False
+    """list the tasks of the simulators in place of the recipes"""
+    markdown: bool = False
+    """print the recipes as a Markdown table"""
+    json: bool = False
+    """print a JSON document"""
+
+    def __call__(self) -> None:
+        if self.tasks:
+            from ..simulators import tasks
+
+            print_json(tasks()) if self.json else print("\n".join(tasks()))
+            return
+        rows = [facts(load(name)) for name in names()]
+        if self.json:
+            print_json(rows)
+        elif self.markdown:
+            print(markdown(rows))
+        else:
+            print_table("recipes", ["recipe", *rows[0]["axes"], "answers"],
+                        [[row["name"], *row["axes"].values(), ", ".join(row["answers"]).replace("_", " ")] for row in rows])
+            print("\nwam show RECIPE says more; wam train RECIPE --data DIR trains one")

@@ -1,0 +1,35 @@
+"""Which of a run's folders a path means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..data.store import EpisodeStore
+from ..errors import DataError
+from ..evaluate.log import FILE, EvalLog
+
+
+def log_folder(path: Path) -> Path:
+    """The folder of the log, given it, its JSON file or the folder of the run.
+
+    Raises:
+        DataError: if there is no log at any of these.
+    """
+    for folder in (path, path / "log", path.parent):
+        if (folder / FILE).is_file() and (folder != path.parent or path.name == FILE):
+            return folder
+    raise DataError("there is no log here", where=path, expected=f"{FILE}, or a run's folder with log/{FILE}",
+                    got="neither" if path.exists() else "no such folder", fix="give the folder that wam run wrote")
+
+
+def stores(path: Path) -> dict[str, EpisodeStore]:
+    """Datasets by name: the one at `path`, or all that a log at `path` names.
+
+    Raises:
+        DataError: if there is neither a dataset nor a log.
+    """
+    if (path / "dataset.json").is_file():
+        return {path.name: EpisodeStore.open(path)}
+    folder = log_folder(path)
+    named = {name: folder / place for name, place in EvalLog.load(folder).episodes.items()}
+    return {name: EpisodeStore.open(place) for name, place in named.items() if (place / "dataset.json").is_file()}

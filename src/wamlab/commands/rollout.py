@@ -1,0 +1,69 @@
+"""`wam rollout`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ..errors import WamError
+from .console import print_json, progress
+
+
+@dataclass(frozen=True)
+class Command:
+    """Let a trained model act in closed loop, from starts that no demonstration was collected from.
+
+    Every episode is kept with all that the model imagined on the way. Episode i starts from scene 1000000 + i for every
+    model, so that two models meet the same starts. A stopped rollout goes on; --workers changes no number.
+
+    examples:
+      wam rollout checkpoints/uwm/model metaworld/drawer-open --episodes 25 --out rollouts/uwm
+      wam rollout checkpoints/mine/model pushworld --recipe my_wam.py --out rollouts/mine
+      wam rollout checkpoints/mine/model my_simulator.py:MyWorld --out rollouts/mine
+    """
+
+    checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
+    """folder of a trained model (wam train)"""
+    task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
+    """task as `wam list --tasks` prints it, or path.py:Class of a simulator of your own"""
+    out: Path
+    """folder of the dataset of rollouts"""
+    episodes: int = 25
+    """starts"""
+    execute: int = 4
+    """actions executed of each predicted chunk before the model decides again"""
+    recipe: str | None = None
+    """file of the recipe, where it is not part of the package"""
+    workers: int = 2
+    """processes"""
+    json: bool = False
+    """print a JSON document"""
+
+    def __call__(self) -> None:
+        from ..evaluate.metrics import Evidence, get
+        from ..evaluate.rollout import held_out, rollout
+        from .acting import digest, executor
+
+        if self.episodes < 1:
+            raise WamError("nothing to run", where="--episodes", expected="1 or more", got=self.episodes)
+        make = partial(executor, self.checkpoint, self.recipe, self.execute)
+        make()  # here, so that what is wrong with the checkpoint is said before any process starts
+        with progress(f"rollout {self.task}") as tick:
+            store = rollout(make, self.task, held_out(self.episodes), self.out, workers=self.workers, progress=tick,
+                            provenance={"checkpoint": digest(self.checkpoint), "execute": self.execute})
+        evidence = Evidence(self.checkpoint.name, store.task_spec,
+                            tuple(store.load(index, frames=False) for index in store.indices()))
+        score = get("success")(evidence)[0]
+        if self.json:
+            print_json({"task": self.task, "out": self.out, "success": score.value, "ci": [score.low, score.high],
+                        "episodes": score.n, "unavailable": score.unavailable})
+        elif score.value is None:
+            print(f"{self.task}: success is unavailable: {score.unavailable}")
+        else:
+            interval = f"95 % interval {score.low:.0%} to {score.high:.0%}"
+            print(f"{self.task}: solved {score.value:.0%} of {score.n} starts, {interval}")
+            print(f"episodes: {self.out}; next: wam eval {self.out}")
