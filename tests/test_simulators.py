@@ -30,13 +30,6 @@ def test_contract_of_pushworld_variants(options: dict):
     conformance.check(lambda: make("pushworld", **options))
 
 
-@pytest.mark.slow
-@pytest.mark.sim
-@pytest.mark.parametrize("task", tasks())
-def test_contract_of_all(task: str):
-    conformance.check(lambda: make(task))
-
-
 class ForgetsSteps(PushWorld):
     """Its states lack the places."""
 

@@ -165,8 +165,9 @@ def demonstrate(simulator: Simulator, kind: Kind, seed: int, index: int) -> Epis
 
 
 def player(simulator: Simulator, generator: np.random.Generator) -> Callable[[], ndarray]:
-    """Random motion that seeks contact: stretches of 3 to 8 control steps, two thirds of them towards a point near the
-    object, the others in a constant random direction. Needs actions whose first channels move the robot's position."""
+    """Random motion that seeks contact: two thirds of the stretches head for a point near an object for 8 to 16
+    control steps, the others keep a random direction for 3 to 8. Needs actions whose first channels move the
+    robot's position."""
     spec = simulator.task_spec
     low, high = np.array(spec.action.low), np.array(spec.action.high)
     things = spec.of_group("object", "bystander")
@@ -178,12 +179,12 @@ def player(simulator: Simulator, generator: np.random.Generator) -> Callable[[],
         nonlocal left, held, target, seeking
         truth = simulator.truth()
         if left == 0:
-            left = int(generator.integers(3, 9))
             held = generator.uniform(low, high)
             seeking = bool(things) and generator.random() < 2 / 3
+            left = int(generator.integers(8, 17) if seeking else generator.integers(3, 9))
             if seeking:
                 thing = things[int(generator.integers(len(things)))]
-                target = truth[thing.name][:axes] + generator.normal(0, 4 * thing.tolerance, axes)
+                target = truth[thing.name][:axes] + generator.normal(0, 3 * thing.tolerance, axes)
         left -= 1
         action = held.copy()
         if seeking:
