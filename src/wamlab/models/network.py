@@ -20,12 +20,12 @@ class Network(nn.Module):
         segments: the segments that live here.
         reads: segment -> segments read (the coupling's table).
         experts: segment -> name of the weights its tokens go through.
-        sizes: generated segment or copy -> (tokens, numbers per token).
+        sizes: generated segment or copy -> (tokens, numbers per token of its input, of its output).
         state_width, history, image: shapes of the conditions.
     """
 
     def __init__(self, segments: tuple[str, ...], reads: Mapping[str, tuple[str, ...]], experts: Mapping[str, str],
-                 sizes: Mapping[str, tuple[int, int]], *, width: int, depth: int, heads: int,
+                 sizes: Mapping[str, tuple[int, int, int]], *, width: int, depth: int, heads: int,
                  state_width: int, history: int, image: tuple[int, int]):
         super().__init__()
         self.segments = tuple(name for name in SEGMENTS if name in segments)
@@ -40,7 +40,7 @@ class Network(nn.Module):
         generated = [name for name in self.segments if name not in CONDITIONS]
         self.inputs = nn.ModuleDict({self.key(name): nn.Linear(sizes[name][1], width) for name in generated})
         self.norm = nn.LayerNorm(width)
-        self.outputs = nn.ModuleDict({name: nn.Linear(width, sizes[name][1]) for name in generated if "@" not in name})
+        self.outputs = nn.ModuleDict({name: nn.Linear(width, sizes[name][2]) for name in generated if "@" not in name})
         lengths = {name: sizes[name][0] for name in generated}
         lengths |= {"text": 1, "state": history, "context": history * self.frames.tokens}
         self.positions = nn.ParameterDict(
@@ -63,8 +63,10 @@ class Network(nn.Module):
     def place(self, segment: str, tokens: Tensor) -> Tensor:
         return tokens + self.positions[self.key(segment)] + self.kind.weight[SEGMENTS.index(segment)]
 
-    def embed(self, segment: str, values: Float[Tensor, "B n c"]) -> Float[Tensor, "B n d"]:
-        """Tokens of a generated stream or a copy of it."""
+    def embed(self, segment: str, values: Float[Tensor, "B n c"], seen: Float[Tensor, "B n k"] | None) -> Float[Tensor, "B n d"]:
+        """Tokens of a generated stream or a copy of it. `seen`: what the same places look like now, for future frames."""
+        if seen is not None and segment in ("future", "future@clean"):
+            values = torch.cat([values, seen], -1)
         return self.place(segment, self.inputs[self.key(segment)](values))
 
     def forward(self, tokens: Mapping[str, Tensor], levels: Mapping[str, Tensor], cached: Mapping[str, int] | None = None,

@@ -34,11 +34,12 @@ def sample(model: StreamWAM, context: Context, given: Given, query: Query, seeds
     shapes: dict[str, tuple[int, ...]] = {}
     fixed: dict[str, Tensor] = {}
     levels: dict[str, Tensor] = {}
-    reference = now = None
+    reference = now = seen = None
     if model.codec is not None:
         shapes["future"] = (len(model.offsets) * model.codec.tokens, model.codec.width)
         reference = context.frames[:, -1].float() / 255
         now = model.codec.encode(reference)
+        seen = model.seen(now)
     shapes["action"] = (model.chunk, model.task_spec.action.width)
     noise = noise_of(seeds, shapes, device)
     zero, one = torch.zeros(size, device=device), torch.ones(size, device=device)
@@ -61,11 +62,11 @@ def sample(model: StreamWAM, context: Context, given: Given, query: Query, seeds
     for stage in c.stages(sought):
         if c.copy == "future@hidden" and stage == ("future",) and "action" in sought:
             # An implicit cascade acts on its first glance; that glance is the future it acts on.
-            _, answer["future"] = model.look(context, noise["future"])
+            _, answer["future"] = model.look(context, noise["future"], seen)
             continue
         if c.copy == "future@hidden" and stage == ("action",):
-            fixed["future@hidden"], _ = model.look(context, noise["future"])
-        answer |= fill(model, stage, context, fixed, levels, noise, use_cache)
+            fixed["future@hidden"], _ = model.look(context, noise["future"], seen)
+        answer |= fill(model, stage, context, fixed, levels, noise, seen, use_cache)
         if "future" in stage and c.copy == "future@clean":
             fixed["future@clean"] = answer["future"]
     sampled = time.perf_counter()
@@ -76,7 +77,7 @@ def sample(model: StreamWAM, context: Context, given: Given, query: Query, seeds
 
 
 def fill(model: StreamWAM, stage: tuple[str, ...], context: Context, fixed: Mapping[str, Tensor],
-         levels: Mapping[str, Tensor], noise: Mapping[str, Tensor], use_cache: bool) -> dict[str, Tensor]:
+         levels: Mapping[str, Tensor], noise: Mapping[str, Tensor], seen: Tensor | None, use_cache: bool) -> dict[str, Tensor]:
     """Take the streams of one stage from noise to data."""
     c, size = model.coupling, len(context)
     network = model.networks[c.home(stage[0])]
@@ -84,8 +85,8 @@ def fill(model: StreamWAM, stage: tuple[str, ...], context: Context, fixed: Mapp
     # A fixed segment that reads a changing one changes with it; all others are computed once.
     moving = {name for name in needed if c.closure(name, c.home(stage[0])) & set(stage)}
     conditions = model._conditions(network, context)
-    still = {name: conditions[name] if name in CONDITIONS else network.embed(name, fixed[name]) for name in needed - moving}
-    held = {name: network.embed(name, fixed[name]) for name in moving - set(stage)}
+    still = {name: conditions[name] if name in CONDITIONS else network.embed(name, fixed[name], seen) for name in needed - moving}
+    held = {name: network.embed(name, fixed[name], seen) for name in moving - set(stage)}
     cache, cached = None, None
     if use_cache and still:
         _, cache = network(still, levels)
@@ -96,7 +97,7 @@ def fill(model: StreamWAM, stage: tuple[str, ...], context: Context, fixed: Mapp
     grid = model.processes[stage[0]].grid()
     for now, then in zip(grid[:-1].tolist(), grid[1:].tolist(), strict=True):
         clock = dict(levels) | {name: torch.full((size,), now, device=x[name].device) for name in stage}
-        tokens = still | held | {name: network.embed(name, x[name]) for name in stage}
+        tokens = still | held | {name: network.embed(name, x[name], seen) for name in stage}
         hidden, _ = network(tokens, clock, cached, cache)
         for name in stage:
             process = model.processes[name]

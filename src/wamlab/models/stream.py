@@ -88,11 +88,13 @@ class StreamWAM(WorldActionModel):
                             where="Streams.future, Streams.action", expected=len(config.action.grid()) - 1,
                             got=len(config.future.grid()) - 1)
         self.codec = config.representation.build(task_spec.image_size) if self.has_future else None
-        sizes = {"action": (config.chunk, task_spec.action.width)}
+        width = task_spec.action.width
+        sizes = {"action": (config.chunk, width, width)}
         if self.codec is not None:
             tokens = len(config.offsets) * self.codec.tokens
-            sizes |= {"future": (tokens, self.codec.width), "future@clean": (tokens, self.codec.width),
-                      "future@hidden": (tokens, config.depth * config.width)}
+            # Each future token is shown the latent of the same place now, of which it is the change.
+            seen = (tokens, 2 * self.codec.width, self.codec.width)
+            sizes |= {"future": seen, "future@clean": seen, "future@hidden": (tokens, config.depth * config.width, 0)}
             self.register_buffer("motion", torch.ones(self.codec.width))
         experts = {name: "shared" for network in self.coupling.networks for name in network} | dict(config.experts)
         self.networks = nn.ModuleList(
@@ -130,17 +132,23 @@ class StreamWAM(WorldActionModel):
         many = reference[:, None].expand(-1, len(self.offsets), -1, -1, -1)
         return self.codec.decode(latents.flatten(0, 1), many.flatten(0, 1)).unflatten(0, latents.shape[:2])
 
-    def _targets(self, batch: Batch) -> dict[str, Tensor]:
-        data = {"action": self.normalised(batch.action)}
-        if self.has_future:
-            with torch.no_grad():
-                if self.latents is not None:
-                    found = self.latents[batch.frame_index[:, self.history - 1 :]]
-                    data["future"] = ((found[:, 1:] - found[:, :1]) / self.motion).flatten(1, 2)
-                else:
-                    now = self.codec.encode(batch.context.frames[:, -1].float() / 255)
-                    data["future"] = self.encode_future(batch.future.float() / 255, now)
-        return data
+    def seen(self, now: Float[Tensor, "B n c"]) -> Float[Tensor, "B Fn c"]:
+        """The latents of now, once for each future frame."""
+        return now.repeat(1, len(self.offsets), 1)
+
+    @torch.no_grad()
+    def _targets(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor | None]:
+        """What each stream should be, and the latents of now."""
+        data, now = {"action": self.normalised(batch.action)}, None
+        if self.codec is not None:
+            if self.latents is not None:
+                found = self.latents[batch.frame_index[:, self.history - 1 :]]
+                now = found[:, 0]
+                data["future"] = ((found[:, 1:] - found[:, :1]) / self.motion).flatten(1, 2)
+            else:
+                now = self.codec.encode(batch.context.frames[:, -1].float() / 255)
+                data["future"] = self.encode_future(batch.future.float() / 255, now)
+        return data, None if now is None else self.seen(now)
 
     def _levels(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """A training level per stream and sample."""
@@ -160,7 +168,7 @@ class StreamWAM(WorldActionModel):
 
     def loss(self, batch: Batch, seed: int) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(seed)
-        c, data = self.coupling, self._targets(batch)
+        c, (data, seen) = self.coupling, self._targets(batch)
         levels = self._levels(batch, generator)
         noise = {name: torch.randn(data[name].shape, generator=generator) for name in c.streams}
         device = data["action"].device
@@ -177,8 +185,8 @@ class StreamWAM(WorldActionModel):
         for number, network in enumerate(self.networks):
             conditions = self._conditions(network, context)
             if "future@hidden" in network.segments:
-                values["future@hidden"] = self.look(context, noise["future"])[0]
-            tokens = conditions | {name: network.embed(name, values[name]) for name in network.segments if name in values}
+                values["future@hidden"] = self.look(context, noise["future"], seen)[0]
+            tokens = conditions | {name: network.embed(name, values[name], seen) for name in network.segments if name in values}
             hidden, _ = network(tokens, clock)
             outputs |= {name: network.read(name, hidden[name]) for name in c.streams if c.home(name) == number}
         losses = {}
@@ -193,7 +201,7 @@ class StreamWAM(WorldActionModel):
         total = self.config.action_weight * losses["action"] if "action" in losses else torch.zeros((), device=device)
         return losses | {"total": total + losses.get("future", torch.zeros((), device=device))}
 
-    def look(self, context: Context, noise: Float[Tensor, "B Fn c"]) -> tuple[Tensor, Tensor]:
+    def look(self, context: Context, noise: Float[Tensor, "B Fn c"], seen: Float[Tensor, "B Fn c"]) -> tuple[Tensor, Tensor]:
         """One pass of the future's network over pure noise, without gradient.
 
         Returns:
@@ -202,7 +210,8 @@ class StreamWAM(WorldActionModel):
         with torch.no_grad():
             network, zero = self.networks[self.coupling.home("future")], torch.zeros(len(noise), device=noise.device)
             start = self.processes["future"].corrupt(noise, noise, zero)
-            hidden, _ = network(self._conditions(network, context) | {"future": network.embed("future", start)}, {"future": zero})
+            tokens = self._conditions(network, context) | {"future": network.embed("future", start, seen)}
+            hidden, _ = network(tokens, {"future": zero})
             estimate = self.processes["future"].estimate(network.read("future", hidden["future"]), start, zero)
             return torch.cat(hidden["future"], -1), estimate
 

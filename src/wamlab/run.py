@@ -1,0 +1,222 @@
+"""The main job: demonstrations, a world action model and a reactive baseline, closed loop, scores, one page.
+
+Each phase leaves its result in the run's folder and finds it there the next time, so a run that was stopped goes on, and
+ends in the same numbers as one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import checkpoint, recipe
+from .config import to_json
+from .control.collect import collect
+from .control.executor import Executor
+from .control.gate import Gate
+from .control.policy import ModelPolicy
+from .control.replay import replay_control
+from .data.atomic import make_folder, write_whole
+from .data.store import EpisodeStore
+from .data.windows import Windows
+from .errors import DataError, WamError
+from .evaluate.branches import Branches, Protocol, imagine_branches, make_branches
+from .evaluate.log import EvalLog, Score
+from .evaluate.provenance import provenance
+from .evaluate.readout import Readout
+from .evaluate.readout_training import readout_for
+from .evaluate.rollout import held_out, rollout
+from .evaluate.statistics import clopper_pearson
+from .models.base import WorldActionModel
+from .recipe import Size
+from .train import train
+from .types import IMAGINE_AND_ACT, WORLD_MODEL
+
+Tick = Callable[[int, int], None]
+Progress = Callable[[str], AbstractContextManager[Tick]]
+"""opens a progress bar of that title"""
+REFERENCE_MINUTES = 5.0
+"""the run that the recipes' step counts were chosen for"""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What `wam run` does."""
+
+    out: Path = Path("runs/first")
+    """folder of the run; the same command goes on with what is there"""
+    models: tuple[str, ...] = ("uwm", "vla")
+    """recipes (names or paths): the first is the model on show, the others are compared with it"""
+    tasks: tuple[str, ...] = ("metaworld/drawer-open", "metaworld/handle-press-side")
+    """tasks that are learned together"""
+    size: Size = "small"
+    """debug: under a minute, learns nothing; small: minutes on a laptop; base: for a GPU"""
+    minutes: float = REFERENCE_MINUTES
+    """scales the steps of training; 5 is what the recipes were tuned for on two cores"""
+    episodes: int = 150
+    """demonstrations per task, disturbed ones and play included"""
+    starts: int = 40
+    """held-out starts per task for each model"""
+    contexts: int = 24
+    """saved states per task for the counterfactual futures"""
+    seed: int = 0
+    execute: int = 4
+    """actions of a chunk that are executed before the model decides again"""
+    workers: int = 2
+    """processes for simulation"""
+
+    def resized(self) -> RunConfig:
+        """The debug size is small in everything, not only in training."""
+        if self.size != "debug":
+            return self
+        return replace(self, episodes=min(self.episodes, 10), starts=min(self.starts, 3), contexts=min(self.contexts, 4))
+
+
+def executor_for(folder: Path, execute: int = 4, recipe_name: str | None = None) -> Executor:
+    """A trained model ready to act: it imagines if its action follows from its imagination, else it only acts."""
+    model = checkpoint.load_model(folder, recipe.load(recipe_name) if recipe_name else None)
+    want = {"future", "action"} if IMAGINE_AND_ACT in model.answers() else {"action"}
+    return Executor(ModelPolicy(model, want), Gate(model.task_spec.action), execute)
+
+
+class Run:
+    """One run in its folder. Phases may be called in any order; each calls what it needs."""
+
+    def __init__(self, config: RunConfig, progress: Progress | None = None):
+        self.asked, self.config = config, config.resized()
+        self.progress = progress or (lambda title: nullcontext(lambda done, total: None))
+        self.out = config.out
+        self.seconds: dict[str, float] = {}
+        if config.minutes <= 0:
+            raise WamError("training needs time", where="--minutes", expected="above 0", got=config.minutes)
+        self.recipes = {self.name(model): self.recipe(model) for model in config.models}
+        self.claim()
+
+    def recipe(self, model: str) -> recipe.Recipe:
+        sized = recipe.load(model).sized(self.config.size)
+        return replace(sized, training=sized.training.scaled(self.config.minutes / REFERENCE_MINUTES))
+
+    @staticmethod
+    def name(model: str) -> str:
+        return recipe.load(model).name
+
+    def claim(self) -> None:
+        """Make the folder this run's own. Raises DataError if another run is there."""
+        make_folder(self.out)
+        path, mine = self.out / "run.json", to_json(replace(self.asked, out=Path("."), workers=0)) | {"out": "", "workers": 0}
+        mine = json.loads(json.dumps(mine))
+        if path.exists():
+            try:
+                theirs = json.loads(path.read_text())
+            except ValueError:
+                theirs = {}
+            if theirs != mine:
+                changed = sorted(k for k in mine if theirs.get(k) != mine[k])
+                raise DataError("another run is in this folder", where=self.out, expected={k: mine[k] for k in changed},
+                                got={k: theirs.get(k) for k in changed}, fix="choose another --out, or repeat its options")
+        else:
+            write_whole(path, (json.dumps(mine, indent=1) + "\n").encode())
+
+    def timed(self, phase: str, start: float) -> None:
+        """Add up time over interruptions: what an earlier, stopped call spent is kept."""
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
+
+    # -- phases
+
+    def demonstrations(self) -> dict[str, EpisodeStore]:
+        stores, start = {}, time.perf_counter()
+        for task in self.config.tasks:
+            with self.progress(f"collect {task}") as tick:
+                stores[task] = collect(task, self.config.episodes, self.out / "data" / slug(task), seed=self.config.seed,
+                                       kind="mixed", workers=self.config.workers, progress=tick)
+        self.timed("collect", start)
+        return stores
+
+    def trained(self, stores: Sequence[EpisodeStore]) -> dict[str, Path]:
+        folders = {}
+        for name, made in self.recipes.items():
+            start = time.perf_counter()
+            with self.progress(f"train {name}") as tick:
+                folders[name] = train(made, stores, self.out / "models" / name, seed=self.config.seed, progress=tick)
+            self.timed(f"train {name}", start)
+        return folders
+
+    def readouts(self, stores: dict[str, EpisodeStore]) -> dict[str, Readout]:
+        found, start = {}, time.perf_counter()
+        for task, store in stores.items():
+            path = self.out / "readouts" / f"{slug(task)}.safetensors"
+            if not path.exists():
+                with self.progress(f"learn to read states off frames of {task}") as tick:
+                    windows = Windows([store], history=1, chunk=1, offsets=())
+                    readout_for(windows, seed=self.config.seed, steps=500 if self.config.size != "debug" else 30,
+                                progress=tick).save(path)
+            found[task] = Readout.load(path)
+        self.timed("readout", start)
+        return found
+
+    def rollouts(self, folders: dict[str, Path]) -> dict[tuple[str, str], EpisodeStore]:
+        found, start = {}, time.perf_counter()
+        for (name, folder), source in zip(folders.items(), self.config.models, strict=True):
+            make = partial(executor_for, folder, self.config.execute, source)
+            for task in self.config.tasks:
+                with self.progress(f"run {name} on {task}") as tick:
+                    found[name, task] = rollout(make, task, held_out(self.config.starts),
+                                                self.out / "rollouts" / name / slug(task), workers=self.config.workers,
+                                                progress=tick, provenance={"model": name, "seed": self.config.seed})
+        self.timed("closed loop", start)
+        return found
+
+    def replay(self, stores: dict[str, EpisodeStore], most: int = 4) -> list[Score]:
+        """The control against tasks that need no perception: each of a few demonstrations, played blindly."""
+        scores, start = [], time.perf_counter()
+        for task, store in stores.items():
+            path = self.out / "controls" / f"replay-{slug(task)}.json"
+            if not path.exists():
+                episodes = (store[i] for i in store.indices())
+                shown = [e for e, _ in zip((e for e in episodes if e.imitate.all() and e.solved), range(most), strict=False)]
+                scenes = held_out(self.config.starts)
+                with self.progress(f"replay demonstrations of {task}") as tick:
+                    control = replay_control(task, shown, scenes, workers=self.config.workers, progress=tick) if shown else None
+                make_folder(path.parent)
+                solved = [] if control is None else control.solved.sum(1).tolist()
+                write_whole(path, json.dumps({"solved": solved, "starts": len(scenes)}).encode())
+            found = json.loads(path.read_text())
+            if not found["solved"]:
+                scores.append(Score("control/replay", task, "success", None, unavailable="no undisturbed demonstration solved it"))
+                continue
+            best, n = max(found["solved"]), found["starts"]
+            low, high = clopper_pearson(best, n)
+            scores.append(Score("control/replay", task, "success", best / n, low, high, n=n, unit="share",
+                                note=f"best of {len(found['solved'])} demonstrations played open loop; "
+                                     f"mean {np.mean(found['solved']) / n:.2f}"))
+        self.timed("replay", start)
+        return scores
+
+    def branches(self, models: dict[str, WorldActionModel]) -> dict[str, Branches]:
+        """True futures of several actions from saved states, as long as the longest model needs them."""
+        found, start = {}, time.perf_counter()
+        offsets = tuple(sorted({o for m in models.values() for o in m.offsets}))
+        if not offsets:
+            return {}
+        horizon = max(max(m.chunk for m in models.values()), max(offsets))
+        for task in self.config.tasks:
+            protocol = Protocol(task, offsets, contexts=self.config.contexts, horizon=horizon,
+                                history=max(m.history for m in models.values()), seed=self.config.seed)
+            with self.progress(f"branch {task}") as tick:
+                found[task] = make_branches(protocol, self.out / "branches", workers=self.config.workers, progress=tick)
+        self.timed("branches", start)
+        return found
+
+
+def slug(task: str) -> str:
+    """A task's name as a folder's."""
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in task)
