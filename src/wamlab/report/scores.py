@@ -11,8 +11,13 @@ from .words import word
 
 QUIET = ("null/", "control/")
 ALL = "all"
-HEADLINE = ("success", "cc.robot", "cc.object", "fcs", "psnr.changed.gain", "latency.total")
-"""measures of the first table, where the log has them"""
+HEADLINE = {
+    "success": "solved", "fcs": "solved as foreseen (FCS)",
+    "cc.robot": "imagined robot follows the action (CC-A2F)", "cc.object": "imagined object follows the action (CC-A2F)",
+    "psnr.changed.gain": "imagined pixels beat a copy of the last frame by (PSNR where something changes)",
+    "latency.total": "time per decision",
+}
+"""measures of the first table, where the log has them, in plain words"""
 BESIDE = {"copy": "copy of the last frame", "chance": "guessing", "ceiling": "ceiling"}
 """children of a measure that are drawn as lines to compare it with"""
 
@@ -62,16 +67,19 @@ def mark(score: Score | None, label: str) -> Mark | None:
 
 
 def headline(log: EvalLog) -> Section:
-    """All that was judged side by side, a column per measure and task."""
-    columns = [(metric, task) for metric in HEADLINE
-               for task in dict.fromkeys(s.task for s in log.scores if s.metric == metric)]
-    head = ["", *(word(metric).title + ("" if task in ("", ALL) else f" · {task}") for metric, task in columns)]
-    names = [name for name in models(log) if any(log.find(name, task, metric) for metric, task in columns)]
-    rows = [[plain_name(name), *(amount(log.find(name, task, metric)) for metric, task in columns)] for name in names]
-    return Section("result", "The result", "In brackets: 95 % confidence intervals. Grey rows are controls and null models: "
-                   "they show what a number means when nothing was learned. A dash: does not apply.",
-                   tables=[Table(head, rows, [is_quiet(name) for name in names])],
-                   missing="" if columns else "unavailable: the log holds none of the headline measures")
+    """The trained models side by side, a row per measure and task; what they must be compared with at the end of it."""
+    names = [name for name in models(log) if not is_quiet(name)]
+    rows = []
+    for metric, title in HEADLINE.items():
+        for task in dict.fromkeys(s.task for s in log.scores if s.metric == metric):
+            beside = [s for s in log.scores if s.metric == metric and s.task == task and is_quiet(s.model)]
+            compare = [f"{plain_name(s.model)} {amount(s, interval=False)}" for s in beside if s.value is not None]
+            rows.append([title, "" if task == ALL else task, *(amount(log.find(name, task, metric)) for name in names),
+                         "; ".join(compare)])
+    return Section("result", "The result", "In brackets: 95 % confidence intervals. The last column shows controls and null "
+                   "models, run through the same code: what a number means when nothing was learned. A dash: does not apply.",
+                   tables=[Table(["measure", "task", *names, "controls and null models"], rows)] if rows else [],
+                   missing="" if rows else "unavailable: the log holds none of the headline measures")
 
 
 def success(log: EvalLog) -> Section:
