@@ -46,11 +46,12 @@ class Command:
     def __call__(self) -> None:
         from ..evaluate.metrics import Evidence, get
         from ..evaluate.rollout import held_out, rollout
-        from .acting import digest, executor
+        from ..run import executor_for
+        from .acting import digest
 
         if self.episodes < 1:
             raise WamError("nothing to run", where="--episodes", expected="1 or more", got=self.episodes)
-        make = partial(executor, self.checkpoint, self.recipe, self.execute)
+        make = partial(executor_for, self.checkpoint, self.execute, self.recipe)
         make()  # here, so that what is wrong with the checkpoint is said before any process starts
         with progress(f"rollout {self.task}") as tick:
             store = rollout(make, self.task, held_out(self.episodes), self.out, workers=self.workers, progress=tick,
