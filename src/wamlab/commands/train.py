@@ -58,4 +58,5 @@ class Command:
             print_json({"checkpoint": model, "recipe": recipe.name, "steps": recipe.training.steps, "seed": self.seed})
         else:
             print(f"trained {recipe.name}: {model}")
-            print(f"next: wam rollout {model} {stores[0].task_spec.task} --out rollouts/{recipe.name}")
+            task = stores[0].provenance.get("simulator", stores[0].task_spec.task)
+            print(f"next: wam rollout {model} {task} --out rollouts/{recipe.name}")
