@@ -14,7 +14,7 @@ from wamlab.models.oracle import Oracle
 from wamlab.simulators import make
 from wamlab.simulators.pushworld import PushWorld
 from wamlab.spec import ActionSpec
-from wamlab.types import WORLD_MODEL
+from wamlab.types import WORLD_MODEL, Batch
 
 PROTOCOL = Protocol("pushworld", (4, 8), contexts=7, horizon=8, history=2, options={"size": 32})
 
@@ -171,7 +171,7 @@ def test_what_cannot_be_asked_is_refused(branches):
     with pytest.raises(Unanswerable, match="given"):
         imagine_branches(Deaf(make("pushworld", size=32)), branches)
     with pytest.raises(Unanswerable, match="nothing to learn"):
-        model.loss(None, 0)
+        model.loss(object.__new__(Batch), 0)
     with pytest.raises(UnknownName, match="frozen"):
         oracle(branches, "frosen")
     for sizes in ({"chunk": 9}, {"offsets": (3,)}, {"history": 3}):

@@ -130,6 +130,8 @@ class Metric:
     source: str
     """the paper or the definition that it follows"""
     unit: str = ""
+    main: tuple[str, ...] = ("",)
+    """endings of the scores that are said to be unavailable when the metric cannot be computed at all"""
     children: Mapping[str, str] = field(default_factory=dict)
     """one line for each further score: what comes after the dot; "<any>" stands for one or more letters"""
 
@@ -142,24 +144,27 @@ class Metric:
         return ("; ".join(lines[:1] or parts) or self.meaning, not child)
 
     def __call__(self, evidence: Evidence) -> tuple[Score, ...]:
-        """Its scores; one unavailable score if something that it needs is missing or damaged.
+        """Its scores; unavailable ones if something that it needs is missing or damaged.
 
         Raises:
             SpecError: if the metric breaks its own declaration.
         """
         for need in self.needs:
             if vars(evidence)[need] is None:
-                return (evidence.score(self.name, None, unavailable=evidence.missing.get(need, f"there are no {need}")),)
+                return self._unavailable(evidence, evidence.missing.get(need, f"there are no {need}"))
         try:
             scores = tuple(self.compute(evidence))
         except WamError as error:
-            return (evidence.score(self.name, None, unavailable=str(error)),)
+            return self._unavailable(evidence, error.problem)
         for score in scores:
             bare = score.metric.removeprefix("branch.")
             if bare != self.name and not bare.startswith(self.name + "."):
                 raise SpecError("a metric's scores carry its name", where=f"metric {self.name}", got=score.metric,
                                 expected=f"{self.name} or {self.name}.something")
         return scores
+
+    def _unavailable(self, evidence: Evidence, why: str) -> tuple[Score, ...]:
+        return tuple(evidence.score(self.name + ending, None, unavailable=why) for ending in self.main)
 
 
 def positions(entity: EntitySpec) -> int:

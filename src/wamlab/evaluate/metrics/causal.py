@@ -172,15 +172,17 @@ def _share(evidence: Evidence, name: str, counts: Float[ndarray, "C 2"]) -> Scor
 _SOURCE = "causal concordance: concordance correlation (Lin 1989), uncentred, on within-context effects"
 METRICS = (
     Metric("cc", ("effects",), cc_a2f, "higher", (-1, 1),
-           "does the imagined future follow the action: 1 as in truth, 0 not at all, -1 the wrong way", _SOURCE, "",
-           {"robot": "for the robot", "object": "for what is there to be manipulated", "bystander": "for the rest",
-            "<group>.gain": "size of the imagined effect along the true one (1 is right)",
-            "<group>.leakage": "imagined effect that is not along the true one",
-            "<group>.r2": "1 - squared error of effects: below 0 is worse than ignoring the action",
-            "ceiling": "what the readout reaches on true frames", "<group>.at<n>": "n control steps ahead",
-            "<group>.<stratum>": "among contexts that are free, near or in contact"}),
+           "does the imagined future follow the action: 1 as in truth, 0 not at all, -1 the wrong way", _SOURCE,
+           main=("", ".robot", ".object"), children={
+               "robot": "for the robot", "object": "for what is there to be manipulated", "bystander": "for the rest",
+               "<group>.gain": "size of the imagined effect along the true one (1 is right)",
+               "<group>.leakage": "imagined effect that is not along the true one",
+               "<group>.r2": "1 - squared error of effects: below 0 is worse than ignoring the action",
+               "ceiling": "what the readout reaches on true frames", "<group>.ceiling": "what the readout reaches on true frames",
+               "<group>.at<n>": "that many control steps ahead",
+               "<group>.<stratum>": "among contexts that are free, near contact or in contact"}),
     Metric("false_effect", ("effects",), false_effect, "lower", (0, 1), "share of still things that the imagination moves",
-           "displacement beyond the entity's tolerance", "share", {"<group>": "per kind of entity"}),
+           "displacement beyond the entity's tolerance", "share", children={"<group>": "per kind of entity"}),
     Metric("miss", ("effects",), miss, "lower", (0, 1), "share of moving things that the imagination leaves where they are",
-           "displacement beyond the entity's tolerance", "share", {"<group>": "per kind of entity"}),
+           "displacement beyond the entity's tolerance", "share", children={"<group>": "per kind of entity"}),
 )

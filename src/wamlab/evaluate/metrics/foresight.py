@@ -152,14 +152,14 @@ def _share(evidence: Evidence, name: str, hits: Bool[ndarray, "E"], why: str = "
 
 METRICS = (
     Metric("pea", ("episodes", "foresight"), pea, "higher", (-float("inf"), 1),
-           "skill of the imagined plan over 'nothing will change', per executed chunk", "plan-execution agreement", "",
-           {"pooled": "errors added up before dividing", "robot": "for the robot alone", "object": "for the object alone",
-            "coverage": "share of chunks in which anything moved", "ceiling": "what the readout reaches on real frames"}),
+           "skill of the imagined plan over 'nothing will change', per executed chunk", "plan-execution agreement", children={
+               "pooled": "errors added up before dividing", "robot": "for the robot alone", "object": "for the object alone",
+               "coverage": "share of chunks in which anything moved", "ceiling": "what the readout reaches on real frames"}),
     Metric("fcs", ("episodes", "foresight"), fcs, "higher", (0, 1), "share of starts that were solved as foreseen",
-           "foresight-conditioned success, threshold 0.5 on the pooled agreement", "share",
-           {"followed": "share of episodes that went as imagined", "lucky": "share of successes that were not foreseen",
-            "lift": "success with foresight minus success without", "tau<t>": "at another threshold",
-            "integrated": "mean over all thresholds from 0 to 1", "optimism": "success imagined, failure had",
-            "pessimism": "failure imagined, success had", "ceiling": "with the readout of real frames as imagination",
-            "<name>.floor": "the same for the readout of real frames: its own error"}),
+           "foresight-conditioned success, threshold 0.5 on the pooled agreement", "share", children={
+               "followed": "share of episodes that went as imagined", "lucky": "share of successes that were not foreseen",
+               "lift": "success with foresight minus success without", "integrated": "mean over all thresholds from 0 to 1",
+               "optimism": "success imagined, failure had", "pessimism": "failure imagined, success had",
+               "ceiling": "with the readout of real frames as imagination", "tau<t>.<t>": "at another threshold",
+               "<name>.floor": "the same for the readout of real frames: its own error"}),
 )

@@ -92,5 +92,5 @@ METRICS = (
     Metric("identification", ("effects",), identification, "higher", (0, 1),
            "how often an imagined future is nearest to what its own action really does", "K-way identification, ties shared, "
            "actions without distinguishable outcome merged", "share",
-           {"chance": "what guessing reaches", "p": "permutation test against guessing"}),
+           children={"chance": "what guessing reaches", "p": "permutation test against guessing"}),
 )

@@ -32,8 +32,8 @@ def _metric(name: str, summary: Summary, meaning: str) -> Metric:
         return [evidence.score(f"{name}.{stage}", summary(seconds), n=len(seconds), unit="s", timing=True)
                 for stage, seconds in found.items()]
 
-    return Metric(name, ("episodes",), compute, "lower", (0, float("inf")), meaning, "wall clock", "s",
-                  {"total": "the whole decision", "<stage>": "one stage of it: encode, sample, decode"})
+    return Metric(name, ("episodes",), compute, "lower", (0, float("inf")), meaning, "wall clock", "s", (".total",),
+                  children={"total": "the whole decision", "<stage>": "one stage of it: encode, sample, decode"})
 
 
 METRICS = (

@@ -33,6 +33,6 @@ METRICS = (
     Metric("success", ("episodes",), success, "higher", (0, 1),
            "share of held-out starts on which the task's condition was reached",
            "Clopper-Pearson interval over starts", "share",
-           {"held": "share on which the condition still held at the episode's end",
+           children={"held": "share on which the condition still held at the episode's end",
             "steps": "median control step at which solved episodes reached it"}),
 )

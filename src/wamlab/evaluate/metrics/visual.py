@@ -140,8 +140,8 @@ _CHILDREN = {"copy": "the same for copying the last frame seen", "gain": "imagin
 METRICS = (
     Metric("psnr", ("frames",), lambda e: _scores(e, "psnr", "dB"), "higher", (0, CAP_DB),
            "how close imagined frames are to the real ones, per frame, then averaged",
-           "10 log10(1 / MSE), range 1, capped at 60 dB", "dB", _CHILDREN),
+           "10 log10(1 / MSE), range 1, capped at 60 dB", "dB", children=_CHILDREN),
     Metric("ssim", ("frames",), lambda e: _scores(e, "ssim", ""), "higher", (-1, 1),
            "how similar the local structure of imagined and real frames is", "Wang et al. 2004, Gaussian window", "",
-           _CHILDREN),
+           children=_CHILDREN),
 )
