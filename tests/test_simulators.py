@@ -112,11 +112,12 @@ FINGERPRINT = "from wamlab.simulators.rendering import fingerprint; print(finger
 
 
 @pytest.mark.sim
-def test_fingerprint_is_the_same_in_every_process():
+@pytest.mark.parametrize("first", ["", "import mujoco\n", "import metaworld\n"])
+def test_fingerprint_is_the_same_in_every_process(first: str):
     from wamlab.simulators.rendering import fingerprint
 
-    seen = run_python(FINGERPRINT, MUJOCO_GL=os.environ["MUJOCO_GL"]).stdout.strip()
-    assert seen == fingerprint()
+    done = run_python(first + FINGERPRINT)
+    assert done.stdout.strip() == fingerprint(), done.stderr
 
 
 @pytest.mark.sim

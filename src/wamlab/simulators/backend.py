@@ -12,6 +12,7 @@ import os
 import sys
 import types
 import warnings
+from typing import Any
 
 # Mesa's software rasteriser starts a thread per core; at 64x64 pixels they cost more than they bring.
 os.environ.setdefault("LP_NUM_THREADS", "0")
@@ -31,28 +32,39 @@ def _candidates() -> list[str]:
     return (["egl", "osmesa"] if sys.platform.startswith("linux") else [""]) + [_NO_OPENGL]
 
 
-def _import_mujoco() -> tuple[types.ModuleType, str]:
-    """MuJoCo and the name of the backend it came up with ("raycast" when there is no OpenGL)."""
-    if "mujoco" in sys.modules:  # someone imported it first: its choice is made
-        return sys.modules["mujoco"], os.environ.get("MUJOCO_GL", "") or "opengl"
+def _forget_opengl() -> None:
+    """Make room for another try: PyOpenGL binds itself to a platform at its first import."""
+    os.environ.pop("PYOPENGL_PLATFORM", None)
+    half_loaded = ("OpenGL", "mujoco.gl_context", "mujoco.egl", "mujoco.osmesa")
+    for name in [key for key in sys.modules if key.startswith(half_loaded)]:
+        del sys.modules[name]
+
+
+def _load() -> tuple[types.ModuleType, Any, str]:
+    """MuJoCo, the class of its OpenGL contexts (None: no OpenGL) and the backend's name."""
+    imported_before = sys.modules.get("mujoco")
     tried: list[str] = []
     for name in _candidates():
-        os.environ["MUJOCO_GL"] = name
+        if imported_before is None:
+            os.environ["MUJOCO_GL"] = name
         try:
             module = importlib.import_module("mujoco")
+            if name == _NO_OPENGL:
+                context = None
+            elif name in ("egl", "osmesa"):
+                # by its own name: MuJoCo may have been imported before MUJOCO_GL was set, and then chose a window system
+                context = importlib.import_module(f"mujoco.{name}").GLContext
+            else:
+                context = module.GLContext
         # PyOpenGL reports a missing library as AttributeError or ImportError; MuJoCo an unknown name as RuntimeError
         except (ImportError, AttributeError, RuntimeError, OSError) as error:
             tried.append(f"{name or 'default'}: {error}")
-            os.environ.pop("PYOPENGL_PLATFORM", None)
-            half_loaded = ("OpenGL", "mujoco.gl_context", "mujoco.egl", "mujoco.osmesa")
-            for loaded in [key for key in sys.modules if key.startswith(half_loaded)]:
-                del sys.modules[loaded]
+            if imported_before is None:
+                _forget_opengl()
             continue
-        if name == _NO_OPENGL:
-            if tried:
-                announce_no_opengl("; ".join(tried))
-            return module, "raycast"
-        return module, name or "opengl"
+        if context is None and tried:
+            announce_no_opengl("; ".join(tried))
+        return module, context, (name or "opengl") if context is not None else "raycast"
     raise ImportError("mujoco cannot be imported: " + "; ".join(tried))
 
 
@@ -70,4 +82,4 @@ def announce_no_opengl(reason: str) -> None:
             RuntimeWarning, stacklevel=2)
 
 
-mujoco, BACKEND = _import_mujoco()
+mujoco, GLContext, BACKEND = _load()

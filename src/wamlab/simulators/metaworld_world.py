@@ -67,7 +67,7 @@ class World:
         policy: Any = ENV_POLICY_MAP[f"{task}-v3"]
         self._policy = policy()
         self._hand_start = np.array(env.hand_init_pos, np.float64)
-        self._aliases: frozenset[str] = frozenset()
+        self._aliases = self._find_aliases()
         env.seed(0)
         self._birth = self.save()
         self.reset(0)
@@ -84,12 +84,15 @@ class World:
         env.reset()
         mujoco.mj_forward(self.model, self.data)  # tasks move bodies after the last forward pass
         env._prev_obs = env._get_curr_obs_combined_no_goal()
+        self._aliases = self._find_aliases()
+
+    def _find_aliases(self) -> frozenset[str]:
+        """Attributes that are views into MuJoCo's data, such as the place of a finger pad."""
         data = self.data
         views = [data.xpos, data.xquat, data.xmat, data.xipos, data.geom_xpos, data.geom_xmat, data.site_xpos,
                  data.site_xmat, data.qpos, data.qvel, data.mocap_pos, data.mocap_quat]
-        self._aliases = frozenset(
-            name for name, value in env.__dict__.items()
-            if isinstance(value, ndarray) and any(np.may_share_memory(value, view) for view in views))
+        return frozenset(name for name, value in self.env.__dict__.items()
+                         if isinstance(value, ndarray) and any(np.may_share_memory(value, view) for view in views))
 
     def step(self, action: ndarray) -> tuple[float, bool]:
         """One native step of 12.5 ms. Returns (Meta-World's reward, success)."""

@@ -30,7 +30,7 @@ class OpenGLRenderer(Renderer):
         light.vis.quality.shadowsize = light.vis.quality.offsamples = 0
         light.vis.global_.offheight, light.vis.global_.offwidth = size
         self._size = size
-        self._context = mujoco.GLContext(size[1], size[0])
+        self._context = backend.GLContext(size[1], size[0])
         self._context.make_current()
         self._mjr = mujoco.MjrContext(light, mujoco.mjtFontScale.mjFONTSCALE_100)
         self._mjr.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
