@@ -63,7 +63,7 @@ class Network(nn.Module):
     def place(self, segment: str, tokens: Tensor) -> Tensor:
         return tokens + self.positions[self.key(segment)] + self.kind.weight[SEGMENTS.index(segment)]
 
-    def embed(self, segment: str, values: Float[Tensor, "B n c"], seen: Float[Tensor, "B n k"] | None) -> Float[Tensor, "B n d"]:
+    def embed(self, segment: str, values: Float[Tensor, "B n c"], seen: Float[Tensor, "B m k"] | None) -> Float[Tensor, "B n d"]:
         """Tokens of a generated stream or a copy of it. `seen`: what the same places look like now, for future frames."""
         if seen is not None and segment in ("future", "future@clean"):
             values = torch.cat([values, seen], -1)
