@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "wamlab"
 
 # From the bottom up. A module may import modules of its own layer and of layers below. The longest prefix counts.
 LAYERS = [
-    ("errors", "types", "spec", "config", "wamlab"),
+    ("errors", "types", "spec", "config", "userfile", "wamlab"),
     ("simulators",),
     ("data",),
     ("parts",),
@@ -21,10 +21,10 @@ LAYERS = [
     ("control",),
     ("simulators.surrogate", "evaluate"),
     ("report",),
-    ("recipes", "run"),
+    ("recipes", "run", "judge"),
     ("commands", "cli", "__main__"),
 ]
-SIMULATORS_MAY_USE = {"wamlab", "errors", "types", "spec", "gymnasium", "mujoco", "metaworld", "numpy", "scipy", "jaxtyping",
+SIMULATORS_MAY_USE = {"wamlab", "errors", "types", "spec", "userfile", "gymnasium", "mujoco", "metaworld", "numpy", "scipy", "jaxtyping",
                       "OpenGL", "glfw", "PIL"}
 
 

@@ -95,10 +95,10 @@ def test_own_simulator_by_path(tmp_path: Path):
     assert make(str(file), size=32).observe()["frames"]["main"].shape == (32, 32, 3)
     with pytest.raises(UnknownName, match="Mine"):
         make(f"{file}:Min")
-    with pytest.raises(WamError, match="no such simulator file"):
+    with pytest.raises(WamError, match="no such file"):
         make(str(tmp_path / "other.py"))
     file.write_text("x = (\n")
-    with pytest.raises(WamError, match="cannot be loaded"):
+    with pytest.raises(WamError, match="cannot be run"):
         make(str(file))
 
 

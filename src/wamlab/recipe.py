@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.util
 import pkgutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import ModuleType
 from typing import Literal, Protocol, runtime_checkable
 
 from .errors import UnknownName, WamError
 from .models.base import WorldActionModel
 from .spec import TaskSpec
+from .userfile import load_file
 
 Size = Literal["debug", "small", "base"]
 
@@ -109,28 +106,6 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_built_in()))
 
 
-def load_module(path: Path) -> ModuleType:
-    """A user's Python file as a module.
-
-    Raises:
-        WamError: if the file does not exist.
-    """
-    if not path.is_file():
-        raise WamError("no such file", where=path, expected="a Python file", got="nothing there", fix="check the path")
-    name = f"wamlab_user_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[name]
-            raise
-    return sys.modules[name]
-
-
 def load(name: str) -> Recipe:
     """A recipe by name ("uwm"), by file ("my_wam.py") or by file and variable ("my_wam.py:tiny").
 
@@ -144,7 +119,7 @@ def load(name: str) -> Recipe:
         if name not in built_in:
             raise UnknownName("recipe", name, built_in)
         return built_in[name]
-    found = {key: value for key, value in vars(load_module(Path(path))).items() if isinstance(value, Recipe)}
+    found = {key: value for key, value in vars(load_file(path, "a Recipe")).items() if isinstance(value, Recipe)}
     if attribute:
         if attribute not in found:
             raise UnknownName("recipe variable", attribute, found)

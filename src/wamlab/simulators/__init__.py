@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
 from ..errors import UnknownName, WamError
+from ..userfile import load_file
 from .base import Modality, Observation, Simulator
 
 __all__ = ["Modality", "Observation", "Simulator", "make", "tasks"]
@@ -47,21 +46,9 @@ def make(name: str, **options: Any) -> Simulator:
 def _from_file(name: str) -> type[Simulator]:
     path, _, attribute = name.partition(".py:")
     file = Path(path.removesuffix(".py") + ".py")
-    if not file.is_file():
-        raise WamError("no such simulator file", where=name, expected="a Python file with a Simulator in it", got=str(file))
-    module_name = f"wamlab_user_{file.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's file raises
-        del sys.modules[module_name]
-        raise WamError("the simulator file cannot be loaded", where=file, got=f"{type(error).__name__}: {error}",
-                       fix="run it with python to see the whole error") from error
+    module = load_file(file, "a Simulator")
     found = {key: value for key, value in vars(module).items()
-             if isinstance(value, type) and issubclass(value, Simulator) and value.__module__ == module_name}
+             if isinstance(value, type) and issubclass(value, Simulator) and value.__module__ == module.__name__}
     if attribute and attribute not in found:
         raise UnknownName(f"simulator in {file}", attribute, found)
     if not attribute and len(found) != 1:

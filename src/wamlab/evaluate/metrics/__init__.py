@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import pkgutil
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from ...errors import DataError, SpecError, UnknownName
+from ...errors import SpecError, UnknownName
+from ...userfile import load_file
 from .base import NEEDS, Effects, Evidence, Foresight, FramePairs, Metric, Need
 
 __all__ = ["NEEDS", "Effects", "Evidence", "Foresight", "FramePairs", "Metric", "Need", "discover", "get", "load"]
@@ -48,17 +48,10 @@ def load(path: str | Path) -> tuple[Metric, ...]:
     """The metrics that a file of your own declares as `METRICS`.
 
     Raises:
-        DataError: if the file is not there.
+        WamError: if the file is not there or cannot be run.
         SpecError: if it declares none, or something else.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise DataError("there is no such metric file", where=path, expected="a Python file with METRICS = (Metric(...),)")
-    spec = importlib.util.spec_from_file_location(f"wamlab_metric_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise DataError("the metric file is not Python", where=path, expected="a name that ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_file(path, "METRICS = (Metric(...),)")
     return _declared(module, str(path))
 
 
