@@ -58,7 +58,7 @@ def _skill(sums: Float[ndarray, "... 2"]) -> Float[ndarray, "..."]:
 
 def _per_episode(sums: ndarray, motion: ndarray, episode: ndarray, number: int) -> Float[ndarray, "E 2"]:
     """Sums pooled over the chunks of an episode in which something moved."""
-    return np.stack([np.bincount(episode[motion], sums[motion, i], number) for i in range(2)], -1)
+    return np.stack([np.bincount(episode[motion], sums[motion, i], number) for i in range(2)], -1).astype(np.float64)
 
 
 def pea(evidence: Evidence) -> Sequence[Score]:
@@ -122,7 +122,7 @@ def fcs(evidence: Evidence) -> Sequence[Score]:
         scores.append(evidence.score("fcs.lift", lift, n=len(solved), note="confounded by how hard a start is"))
     else:
         scores.append(evidence.score("fcs.lift", None, unavailable="all episodes are alike in following their foresight"))
-    scores += [_share(evidence, f"fcs.tau{tau}", solved & (skill >= tau)) for tau in TAUS]
+    scores += [_share(evidence, f"fcs.tau{round(100 * tau)}", solved & (skill >= tau)) for tau in TAUS]
     grid = np.linspace(0, 1, 101)
     scores.append(evidence.score("fcs.integrated", float((solved & (skill >= grid[:, None])).mean()), n=len(solved)))
     if foresight.ceiling is not None:
@@ -160,6 +160,6 @@ METRICS = (
                "followed": "share of episodes that went as imagined", "lucky": "share of successes that were not foreseen",
                "lift": "success with foresight minus success without", "integrated": "mean over all thresholds from 0 to 1",
                "optimism": "success imagined, failure had", "pessimism": "failure imagined, success had",
-               "ceiling": "with the readout of real frames as imagination", "tau<t>.<t>": "at another threshold",
+               "ceiling": "with the readout of real frames as imagination", "tau<t>": "at another threshold (in hundredths)",
                "<name>.floor": "the same for the readout of real frames: its own error"}),
 )
