@@ -1,0 +1,44 @@
+"""A folder that is either whole or absent: written beside its place, flushed, renamed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ...errors import DataError
+from ..atomic import make_folder, sync_folder, write_error
+
+
+@contextmanager
+def taking_place(target: Path) -> Iterator[Path]:
+    """A hidden folder that becomes `target` when the block ends well and vanishes when it does not.
+
+    Raises:
+        DataError: if `target` exists, or the disk refuses.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise DataError("there is something here already", where=target, expected="a new or empty folder", got="files",
+                        fix="choose another folder")
+    make_folder(target.parent)
+    hidden = target.parent / f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    try:
+        hidden.mkdir()
+        yield hidden
+        for path in sorted(hidden.rglob("*"), reverse=True):
+            if path.is_dir():
+                sync_folder(path)
+            else:
+                with open(path, "rb") as file:
+                    os.fsync(file.fileno())
+        if target.exists():
+            target.rmdir()
+        os.replace(hidden, target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise write_error(error, target) from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
