@@ -13,16 +13,19 @@ from numpy import ndarray
 from .backend import mujoco
 from .scene import GEOM, SITE, Renderer
 
+_NO_COLOUR = (0.5, 0.5, 0.5, 1.0)
+"""what MuJoCo gives a geom that names no colour"""
 _SKY = np.array([0.45, 0.5, 0.55])
 
 
 def geom_colours(model: mujoco.MjModel) -> ndarray:
-    """One RGB in [0, 1] per geom [G, 3]: its own, or its material's times the mean of the material's texture."""
+    """One RGB in [0, 1] per geom [G, 3]: its own or its material's, times the mean of the material's texture."""
     colour = model.geom_rgba[:, :3].astype(np.float64)
     for geom, material in enumerate(model.geom_matid):
         if material < 0:
             continue
-        colour[geom] = model.mat_rgba[material, :3]
+        if np.allclose(model.geom_rgba[geom], _NO_COLOUR):  # a geom's own colour goes before its material's
+            colour[geom] = model.mat_rgba[material, :3]
         for texture in [t for t in np.ravel(model.mat_texid[material]) if t >= 0][:1]:
             channels, begin = model.tex_nchannel[texture], model.tex_adr[texture]
             pixels = model.tex_data[begin:begin + model.tex_height[texture] * model.tex_width[texture] * channels]
