@@ -1,0 +1,9 @@
+"""Running, judging and recording: rollouts, branches, metrics, statistics and the log.
+
+    branches = make_branches(Protocol("metaworld/push", offsets=(4, 8)), "cache")      true counterfactual futures
+    readout = readout_for(windows)                                                      frames -> states, audited
+    scores, futures = score_model("uwm", model, branches, readout=readout)              does the future follow the action?
+    scores += score_rollouts("uwm", spec, episodes, readout=readout, scales=branches.scales())
+    scores += score_nulls(branches, readout=readout)                                    reference lines
+    EvalLog(provenance("wam run", seeds), scores).save("log")
+"""

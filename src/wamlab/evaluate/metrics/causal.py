@@ -170,6 +170,8 @@ def _share(evidence: Evidence, name: str, counts: Float[ndarray, "C 2"]) -> Scor
 
 
 _SOURCE = "causal concordance: concordance correlation (Lin 1989), uncentred, on within-context effects"
+_RATES = {"<group>": "for one kind of thing", "ceiling": "the readout's own rate on true frames",
+          "<group>.ceiling": "the readout's own rate on true frames"}
 METRICS = (
     Metric("cc", ("effects",), cc_a2f, "higher", (-1, 1),
            "does the imagined future follow the action: 1 as in truth, 0 not at all, -1 the wrong way", _SOURCE,
@@ -183,7 +185,7 @@ METRICS = (
                "<group>.at<n>": "that many control steps ahead",
                "<group>.<stratum>": "among contexts that are free, near contact or in contact"}),
     Metric("false_effect", ("effects",), false_effect, "lower", (0, 1), "share of still things that the imagination moves",
-           "displacement beyond the entity's tolerance", "share", children={"<group>": "per kind of entity"}),
+           "displacement beyond the entity's tolerance", "share", children=_RATES),
     Metric("miss", ("effects",), miss, "lower", (0, 1), "share of moving things that the imagination leaves where they are",
-           "displacement beyond the entity's tolerance", "share", children={"<group>": "per kind of entity"}),
+           "displacement beyond the entity's tolerance", "share", children=_RATES),
 )
