@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wamlab.control.collect import HOLD, MIXTURE, PLAY_STEPS, collect, demonstrate, kind_of, scene_of
+from wamlab.control.collect import HOLD, KINDS, MIXTURE, PLAY_STEPS, collect, demonstrate, kind_of, scene_of
 from wamlab.control.replay import replay_control
 from wamlab.control.workers import in_workers
 from wamlab.data.store import EpisodeStore
@@ -79,10 +79,10 @@ def test_an_unsolved_demonstration_is_kept_but_not_imitated():
     assert len(episode) == 4 and not episode.solved and not episode.imitate.any()
 
 
-def test_mixed_is_half_noisy():
+def test_mixed_goes_through_its_mixture():
     kinds = [kind_of("mixed", index) for index in range(100)]
-    assert (kinds.count("noisy"), kinds.count("expert"), kinds.count("play")) == (50, 40, 10)
-    assert len(MIXTURE) == 10
+    assert {kind: kinds.count(kind) for kind in KINDS} == {kind: 10 * MIXTURE.count(kind) for kind in KINDS}
+    assert set(MIXTURE) == set(KINDS) and len(MIXTURE) == 10
 
 
 def test_no_two_episodes_share_a_scene():
