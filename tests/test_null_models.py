@@ -77,7 +77,8 @@ def test_anchors_through_pixels_and_the_readout(branches, readout):
         assert rows[name]["cc.robot"] == pytest.approx(0, abs=1e-9) == rows[name]["cc.object"]
     for name in ("random", "shuffled"):
         assert abs(rows[name]["cc"]) < 0.3
-    assert rows["oracle"]["branch.psnr"] == 60 and rows["frozen"]["branch.psnr.changed.gain"] == 0
+    assert rows["oracle"]["false_effect"] < 0.1 and rows["oracle"]["miss"] < 0.1
+    assert rows["frozen"]["miss"] == 1 and rows["frozen"]["false_effect"] == 0
     assert rows["oracle"]["identification"] > 2 * rows["oracle"]["identification.chance"]
     assert len({score.key for score in scores}) == len(scores)
 
@@ -93,7 +94,9 @@ def test_the_oracle_model_scores_as_the_truth(branches, readout):
         model.remember(simulator.observe(), simulator.save_state())
     scores, futures = score_model("oracle", model, branches, readout=readout)
     truth = table(score_nulls(branches, readout=readout, names=("oracle",)))["null/oracle"]
-    assert (futures.frames == branches.frames).all() and table(scores)["oracle"] == truth
+    found = table(scores)["oracle"]
+    assert (futures.frames == branches.frames).all() and truth.items() <= found.items()
+    assert found["branch.psnr"] == 60 and found["branch.psnr.changed.gain"] > 3
 
 
 def test_a_model_that_cannot_be_asked_is_unavailable(branches, readout):

@@ -80,6 +80,8 @@ class Effects:
     """per context: "free", "near", "contact" """
     ceiling: Mapping[str, Float[ndarray, "C K T D"]] | None = None
     """what the readout makes of the true frames"""
+    noise: Mapping[str, float] = field(default_factory=dict)
+    """per entity, the displacement that a readout may see where nothing moves; 0 where states are known exactly"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +192,6 @@ def stacked(spec: TaskSpec, group: str, values: Mapping[str, Float[ndarray, "...
     return np.concatenate([values[e.name][..., :positions(e)] / scales[e.name] for e in chosen], axis=-1)
 
 
-def moved(entity: EntitySpec, effect: Float[ndarray, "... D"]) -> ndarray:
-    """Whether an effect is large enough to matter: [...]."""
-    return np.linalg.norm(effect[..., :positions(entity)], axis=-1) > entity.tolerance
+def moved(entity: EntitySpec, effect: Float[ndarray, "... D"], least: float | None = None) -> ndarray:
+    """Whether an effect is larger than `least` (None: than what matters physically): [...]."""
+    return np.linalg.norm(effect[..., :positions(entity)], axis=-1) > (entity.tolerance if least is None else least)

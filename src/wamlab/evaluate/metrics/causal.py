@@ -143,7 +143,11 @@ def miss(evidence: Evidence) -> Sequence[Score]:
 
 
 def _rates(evidence: Evidence, name: str, happened: bool) -> Sequence[Score]:
-    """Share of (context, action, entity) in which the imagination moves the entity although nothing does, or the reverse."""
+    """Share of (context, action, entity) in which the imagination moves the entity although nothing does, or the reverse.
+
+    Still: within tolerance of the start at all offsets. Moving: beyond tau, the tolerance or what the readout may see where
+    nothing moves. A miss is asked only of what moves by more than 2 tau, so that truth itself has rates of 0.
+    """
     effects, scores = evidence.effects, []
     assert effects is not None
     totals: dict[str, list[ndarray]] = {"": [], ".ceiling": []}
@@ -153,9 +157,10 @@ def _rates(evidence: Evidence, name: str, happened: bool) -> Sequence[Score]:
             counts = np.zeros((len(effects.strata), 2))
             for entity in entities(evidence.spec, group, imagined):
                 start = effects.start[entity.name][:, None, None]
-                real = moved(entity, effects.real[entity.name] - start).any(-1)
-                wrong = moved(entity, imagined[entity.name] - start).any(-1) != real
-                counts += np.stack([(wrong & (real == happened)).sum(1), (real == happened).sum(1)], -1)
+                tau = max(entity.tolerance, effects.noise.get(entity.name, 0.0))
+                real, made = effects.real[entity.name] - start, moved(entity, imagined[entity.name] - start, tau).any(-1)
+                asked = moved(entity, real, 2 * tau).any(-1) if happened else ~moved(entity, real).any(-1)
+                counts += np.stack([(asked & (made != happened)).sum(1), asked.sum(1)], -1)
             totals[suffix].append(counts)
             scores.append(_share(evidence, f"{name}.{group}{suffix}", counts))
     return [_share(evidence, name + suffix, np.sum(parts, 0)) for suffix, parts in totals.items() if parts] + scores
@@ -185,7 +190,7 @@ METRICS = (
                "<group>.at<n>": "that many control steps ahead",
                "<group>.<stratum>": "among contexts that are free, near contact or in contact"}),
     Metric("false_effect", ("effects",), false_effect, "lower", (0, 1), "share of still things that the imagination moves",
-           "displacement beyond the entity's tolerance", "share", children=_RATES),
+           "displacement beyond the tolerance or the readout's noise", "share", children=_RATES),
     Metric("miss", ("effects",), miss, "lower", (0, 1), "share of moving things that the imagination leaves where they are",
-           "displacement beyond the entity's tolerance", "share", children=_RATES),
+           "displacement beyond the tolerance or the readout's noise", "share", children=_RATES),
 )
