@@ -121,6 +121,16 @@ def test_fingerprint_is_the_same_in_every_process(first: str):
 
 
 @pytest.mark.sim
+def test_worker_processes_do_not_say_it_again():
+    done = run_python("import subprocess, sys\n"
+                      "from wamlab.simulators.rendering import fingerprint\n"
+                      "print(fingerprint(), flush=True)\n"
+                      f"subprocess.run([sys.executable, '-c', '{FINGERPRINT}'])", MUJOCO_GL="nonsense")
+    one, other = done.stdout.split()
+    assert one == other and one.startswith("raycast-") and done.stderr.count("no OpenGL on this machine") == 1
+
+
+@pytest.mark.sim
 @pytest.mark.parametrize("environment", [{"WAMLAB_RENDERER": "raycast"}, {"MUJOCO_GL": "disable"},
                                          {"MUJOCO_GL": "nonsense"}, {"WAMLAB_RENDERER": "nonsense"}])
 def test_without_opengl_pictures_come_from_ray_casting(environment: dict):

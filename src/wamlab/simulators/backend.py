@@ -76,6 +76,7 @@ def announce_no_opengl(reason: str) -> None:
     global _announced
     if not _announced:
         _announced = True
+        os.environ["WAMLAB_RENDERER"] = "raycast"  # worker processes follow, and need not say it again
         warnings.warn(
             "no OpenGL on this machine: pictures come from MuJoCo's ray casting (slower, no textures). "
             f"On Debian or Ubuntu: apt install libegl1 libgl1 libgl1-mesa-dri. Reason: {reason}",
