@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from wamlab import recipe
-from wamlab.models.stream import StreamWAM, Streams
+from wamlab.models.stream import Streams, StreamWAM
 from wamlab.spec import TaskSpec
 from wamlab.types import Context
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -28,3 +30,14 @@ def _same_numbers():
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def debug_run(tmp_path_factory):
+    """A folder in which `wam run --size debug` has been run; what it printed lies in printed.json."""
+    folder = tmp_path_factory.mktemp("debug")
+    command = [sys.executable, "-m", "wamlab", "run", "--size", "debug", "--json"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (folder / "printed.json").write_text(done.stdout)
+    return folder

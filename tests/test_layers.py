@@ -24,8 +24,8 @@ LAYERS = [
     ("recipes", "run", "judge"),
     ("commands", "cli", "__main__"),
 ]
-SIMULATORS_MAY_USE = {"wamlab", "errors", "types", "spec", "userfile", "gymnasium", "mujoco", "metaworld", "numpy", "scipy", "jaxtyping",
-                      "OpenGL", "glfw", "PIL"}
+SIMULATORS_MAY_USE = {"wamlab", "errors", "types", "spec", "userfile", "gymnasium", "mujoco", "metaworld", "numpy", "scipy",
+                      "jaxtyping", "OpenGL", "glfw", "PIL"}
 
 
 def modules() -> dict[str, Path]:

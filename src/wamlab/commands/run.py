@@ -17,10 +17,11 @@ from .console import print_json, print_table, progress
 
 
 def by_model(log: EvalLog) -> dict[str, dict[str, Any]]:
-    """Success and all other values, per trained model and task, as a machine reads them."""
+    """Success and all other values, per model that acted and task, as a machine reads them."""
+    acted = {score.model for score in log.scores if score.metric == "success" and not is_quiet(score.model)}
     found: dict[str, dict[str, Any]] = {}
     for score in log.scores:
-        if is_quiet(score.model):
+        if score.model not in acted:
             continue
         entry = found.setdefault(score.model, {}).setdefault(score.task, {"measures": {}})
         if score.metric == "success":

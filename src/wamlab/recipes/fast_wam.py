@@ -1,6 +1,6 @@
 """Fast-WAM and its two variants: separate experts for video and action, one switch in who reads whom.
 
-    wam train fast_wam metaworld/drawer-open
+    wam train fast_wam --data data/drawer --out checkpoints/fast_wam
 
 The base variant learns from video but never imagines when it acts; "joint" denoises both; "idm" imagines, then acts.
 """

@@ -1,6 +1,6 @@
 """UniPi: a video model plans, inverse dynamics reads the actions off the finished plan.
 
-    wam train unipi metaworld/drawer-open
+    wam train unipi --data data/drawer --out checkpoints/unipi
 """
 
 from ..models.stream import Streams

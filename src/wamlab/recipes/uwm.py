@@ -1,6 +1,6 @@
 """UWM: one transformer denoises future and action together, each on its own clock.
 
-    wam train uwm metaworld/drawer-open
+    wam train uwm --data data/drawer --out checkpoints/uwm
 
 Setting a clock to its end turns the same weights into a policy, a world model, inverse dynamics or a video model.
 """

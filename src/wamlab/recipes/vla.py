@@ -1,6 +1,6 @@
 """A reactive policy with a flow-matching action head, as in π0: no future at all. The baseline.
 
-    wam train vla metaworld/drawer-open
+    wam train vla --data data/drawer --out checkpoints/vla
 """
 
 from ..models.stream import Streams

@@ -1,6 +1,6 @@
 """VPP: a policy reads the hidden states of a video network after one pass, without finishing the video.
 
-    wam train vpp metaworld/drawer-open
+    wam train vpp --data data/drawer --out checkpoints/vpp
 """
 
 from ..models.stream import Streams

@@ -16,7 +16,7 @@ from .films import film, pick
 from .media import beside, jpeg
 from .view import Figure, Film, Section, Strip
 
-CONTEXTS, FILMS = 3, 12
+CONTEXTS, FILMS = 4, 12
 
 
 def films(log: EvalLog, folder: Path) -> Section:
@@ -53,8 +53,8 @@ def counterfactual(log: EvalLog, folder: Path) -> Section:
     for now, branches, dreams in list(zip(context, true, imagined, strict=True))[:CONTEXTS]:
         ahead = branches.shape[1]
         columns = ["now", *(label if f == 0 else "" for label in actions for f in range(ahead))]
-        rows = [("imagined", jpeg(beside([now, *dreams.reshape(-1, *now.shape)], gap=0))),
-                ("true", jpeg(beside([now, *branches.reshape(-1, *now.shape)], gap=0)))]
+        rows = [(label, jpeg(beside([now, *(beside(list(film), gap=0) for film in films)])))
+                for label, films in (("imagined", dreams), ("true", branches))]
         strips.append(Strip(columns, rows, f"Outcomes of {len(actions)} actions from one state: imagined above, true below"))
     return Section("counterfactual", title, "The simulator is put back into exactly the same state and another action is "
                    "tried; the model imagines each. Where the upper row changes from action to action as the lower one does, "
@@ -104,7 +104,7 @@ IMAGES = ("psnr.changed", "psnr", "ssim.changed", "ssim", "branch.psnr.changed")
 
 def chapters(log: EvalLog, folder: Path) -> Sequence[Section]:
     """The page from top to bottom."""
-    ceilings = scores.ceilings(log)
+    ceilings = scores.ceilings(log, CAUSAL)
     more = scores.further(log, (*scores.HEADLINE, *CAUSAL, *CAUSAL_TOO, *IMAGES, *ceilings))
     return (
         scores.headline(log),

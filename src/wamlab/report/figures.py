@@ -47,24 +47,39 @@ def success_bars(tasks: Sequence[str], models: Mapping[str, Sequence[Mark | None
     return canvas.svg
 
 
+def levels(labels: Sequence[tuple[str, float]], span: float) -> list[int]:
+    """On which line above the axis each label stands, so that none covers another; sorted by place."""
+    ends: list[float] = []
+    chosen = []
+    for text, place in labels:
+        half = len(text) * span / 150
+        level = next((k for k, end in enumerate(ends) if place - half > end), len(ends))
+        ends[level:level + 1] = [place + half]
+        chosen.append(level)
+    return chosen
+
+
 def against_nulls(title: str, marks: Sequence[Mark], references: Mapping[str, float], alt: str,
                   limits: tuple[float, float] | None = None) -> str:
     """Values with intervals as dots; what null models score as labelled lines across."""
-    with drawing(alt, 7.2, 1.15 + 0.3 * len(marks)) as canvas:
+    places = [v for m in marks for v in (m.low, m.high)] + list(references.values())
+    low, high = limits or (min(places), max(places))
+    margin = 0.0 if limits else 0.06 * (high - low) or 0.1
+    labels = sorted(references.items(), key=lambda item: item[1])
+    stacked = levels(labels, high - low + 2 * margin)
+    with drawing(alt, 7.2, 0.75 + 0.3 * len(marks) + 0.17 * (1 + max(stacked, default=-1))) as canvas:
         axes = canvas.axes[0]
         for row, mark in enumerate(marks):
-            colour = NULL if mark.null else SERIES[sum(not m.null for m in marks[:row]) % len(SERIES)]
+            colour = NULL if mark.null else SERIES[row % len(SERIES)]
             axes.hlines(row, mark.low, mark.high, color=colour, linewidth=2.2)
             axes.plot(mark.value, row, "o", color=colour, markersize=7)
-            axes.annotate(f"{mark.value:.2f}", (mark.value, row), (0, 7), textcoords="offset points", ha="center",
-                          fontsize=8.5)
-        for label, value in references.items():
+            axes.annotate(f"{mark.value:.2f}", (mark.value, row), (0, 6), textcoords="offset points", ha="center", fontsize=8)
+        for (label, value), level in zip(labels, stacked, strict=True):
             axes.axvline(value, color=NULL, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
-            axes.annotate(label, (value, 1), (0, 2), xycoords=("data", "axes fraction"), textcoords="offset points",
-                          ha="left", va="bottom", rotation=30, fontsize=8, color=MUTED)
-        axes.set(yticks=range(len(marks)), yticklabels=[mark.label for mark in marks], ylim=(len(marks) - 0.4, -0.75))
-        if limits:
-            axes.set_xlim(*limits)
+            axes.annotate(label, (value, 1), (0, 3 + 11.5 * level), xycoords=("data", "axes fraction"), ha="center",
+                          textcoords="offset points", va="bottom", fontsize=8, color=MUTED)
+        axes.set(yticks=range(len(marks)), yticklabels=[mark.label for mark in marks], ylim=(len(marks) - 0.45, -0.8))
+        axes.set_xlim(low - margin, high + margin)
         axes.set_xlabel(title)
         axes.grid(axis="x", linewidth=0.6)
         axes.tick_params(length=0)

@@ -49,7 +49,7 @@ def foreseen(episode: Episode) -> UInt8[ndarray, "T1 h w 3"]:
     return np.stack(frames)
 
 
-def decisions(episode: Episode, most: int = 16) -> Strip:
+def decisions(episode: Episode, most: int = 40) -> Strip:
     """Per decision: what it saw, then for each pictured moment what it imagined and what happened."""
     chosen = thoughts(episode)
     chosen = [chosen[i] for i in np.unique(np.linspace(0, len(chosen) - 1, min(most, len(chosen))).round().astype(int))]

@@ -40,7 +40,7 @@ def enlarge(frames: UInt8[ndarray, "*any h w 3"], factor: int) -> UInt8[ndarray,
     return frames.repeat(factor, axis=-3).repeat(factor, axis=-2)
 
 
-def beside(parts: Sequence[UInt8[ndarray, "*any h w 3"]], gap: int = 2, shade: int = 128) -> UInt8[ndarray, "*any h W 3"]:
+def beside(parts: Sequence[UInt8[ndarray, "*any h _ 3"]], gap: int = 2, shade: int = 128) -> UInt8[ndarray, "*any h W 3"]:
     """Frames of one height next to each other with a grey line between."""
     line = np.full((*parts[0].shape[:-2], gap, 3), shade, np.uint8)
     row = [piece for part in parts for piece in (part, line)][:-1]

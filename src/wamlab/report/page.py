@@ -27,6 +27,9 @@ def lead(log: EvalLog) -> list[str]:
     described: Mapping[str, Any] = facts.get("models", {})
     lines += [f"{name}: {value if isinstance(value, str) else value.get('what', '')}".rstrip(": ")
               for name, value in described.items()]
+    goals = [f"{task.rpartition('/')[2]}: {how}" for task, how in facts.get("goal", {}).items() if how]
+    if goals:
+        lines.append(f"How a policy can know the goal: {'; '.join(goals)}.")
     return lines
 
 

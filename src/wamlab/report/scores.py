@@ -14,7 +14,7 @@ ALL = "all"
 HEADLINE = {
     "success": "solved", "fcs": "solved as foreseen (FCS)",
     "cc.robot": "imagined robot follows the action (CC-A2F)", "cc.object": "imagined object follows the action (CC-A2F)",
-    "psnr.changed.gain": "imagined pixels beat a copy of the last frame by (PSNR where something changes)",
+    "psnr.changed.gain": "imagined frames better than a copy of now (PSNR over pixels that change)",
     "latency.total": "time per decision",
 }
 """measures of the first table, where the log has them, in plain words"""
@@ -47,7 +47,8 @@ def amount(score: Score | None, interval: bool = True) -> str:
     share = score.unit == "share"
 
     def number(value: float) -> str:
-        return f"{value:.0%}" if share else f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
+        value = round(value, 4) + 0.0  # no minus before a zero
+        return f"{value:.0%}" if share else f"{round(value, 2) + 0.0:.2f}" if abs(value) < 100 else f"{value:.0f}"
 
     if score.unit == "s" and score.value < 1:
         return f"{score.value * 1000:.1f}\u00a0ms"
@@ -55,6 +56,13 @@ def amount(score: Score | None, interval: bool = True) -> str:
     if interval and score.low is not None and score.high is not None:
         text += f" [{number(score.low)},\u00a0{number(score.high)}]"
     return text
+
+
+def place(log: EvalLog, task: str) -> str:
+    """A task as the page names it: without the simulator, where that is the same for all."""
+    tasks = {score.task for score in log.scores} - {"", ALL}
+    shared = len({task.partition("/")[0] for task in tasks}) == 1
+    return "" if task == ALL else task.partition("/")[2] or task if shared else task
 
 
 def mark(score: Score | None, label: str) -> Mark | None:
@@ -68,14 +76,14 @@ def mark(score: Score | None, label: str) -> Mark | None:
 
 def headline(log: EvalLog) -> Section:
     """The trained models side by side, a row per measure and task; what they must be compared with at the end of it."""
-    names = [name for name in models(log) if not is_quiet(name)]
-    rows = []
+    names = [name for name in models(log) if not is_quiet(name) and any(log.select(model=name, metric=m) for m in HEADLINE)]
+    rows: list[list[str]] = []
     for metric, title in HEADLINE.items():
         for task in dict.fromkeys(s.task for s in log.scores if s.metric == metric):
             beside = [s for s in log.scores if s.metric == metric and s.task == task and is_quiet(s.model)]
             compare = [f"{plain_name(s.model)} {amount(s, interval=False)}" for s in beside if s.value is not None]
-            rows.append([title, "" if task == ALL else task, *(amount(log.find(name, task, metric)) for name in names),
-                         "; ".join(compare)])
+            rows.append(["" if title in (row[0] for row in rows) else title, place(log, task),
+                         *(amount(log.find(name, task, metric)) for name in names), "; ".join(compare)])
     return Section("result", "The result", "In brackets: 95 % confidence intervals. The last column shows controls and null "
                    "models, run through the same code: what a number means when nothing was learned. A dash: does not apply.",
                    tables=[Table(["measure", "task", *names, "controls and null models"], rows)] if rows else [],
@@ -92,16 +100,18 @@ def success(log: EvalLog) -> Section:
     bars = {plain_name(name): [mark(log.find(name, task, "success"), task) for task in tasks] for name in names}
     alt = "; ".join(f"{plain_name(s.model)} on {s.task}: {amount(s)}" for s in found)
     starts = sorted({score.n for score in found})
+    named = [place(log, task) for task in tasks]
     return Section("success", "Success in closed loop",
                    f"Share of new starts that were solved ({', '.join(map(str, starts))} starts per bar; the black line is the "
                    "95 % interval). Open-loop replay repeats one recorded demonstration blindly: where it succeeds, a task "
                    "needs no eyes and success means little.",
-                   figures=[Figure(success_bars(tasks, bars, alt))], tables=comparisons(log))
+                   figures=[Figure(success_bars(named, bars, alt))], tables=comparisons(log))
 
 
 def comparisons(log: EvalLog) -> list[Table]:
     """Paired tests between models, as notes of their scores."""
-    rows = [[s.task, plain_name(s.model), amount(s), s.note] for s in log.scores if s.metric.startswith("success.paired")]
+    rows = [[place(log, s.task), plain_name(s.model), amount(s), s.note] for s in log.scores
+            if s.metric.startswith("success.paired")]
     return [Table(["task", "pair", "difference", "test"], rows, caption="Both models met the same starts.")] if rows else []
 
 
@@ -109,7 +119,7 @@ def figure(log: EvalLog, metric: str) -> Figure | None:
     """Trained models as dots, null models and the measure's own yardsticks as lines; None if nobody has a value."""
     found = [score for score in log.scores if score.metric == metric]
     dots = [m for s in found if not is_quiet(s.model)
-            if (m := mark(s, s.model if s.task in ("", ALL) else f"{s.model} · {s.task}"))]
+            if (m := mark(s, " · ".join(part for part in (s.model, place(log, s.task)) if part)))]
     if not dots:
         return None
     lines: dict[str, list[float]] = {}
@@ -122,11 +132,18 @@ def figure(log: EvalLog, metric: str) -> Figure | None:
     named = word(metric)
     unit = next((score.unit for score in found if score.unit), "")
     alt = "; ".join(f"{plain_name(s.model)}, {s.task}: {amount(s)}" for s in found)
-    small = named.limits is not None and named.limits[0] >= -1 and named.limits[1] <= 1 and unit != "dB"
-    limits = (named.limits[0] - 0.05, named.limits[1] + 0.05) if named.limits and small else None
     references = {name: sum(values) / len(values) for name, values in lines.items()}
+    limits = whole_range(metric, [v for m in dots for v in (m.low, m.high)] + list(references.values()))
     drawn = against_nulls(f"{named.title}{f' ({unit})' if unit else ''}", dots, merge(references), alt, limits)
     return Figure(drawn, f"{named.title}: {named.meaning}." if named.meaning else "")
+
+
+def whole_range(metric: str, values: Sequence[float]) -> tuple[float, float] | None:
+    """The ends of an axis for a measure that is a share or a correlation; None where the values should choose."""
+    low, high = word(metric.split(".")[0]).limits or (0.0, float("inf"))
+    if low < -1 or high > 1 or min(values) < low or max(values) > high:
+        return None
+    return low - 0.05, high + 0.05
 
 
 def merge(references: dict[str, float]) -> dict[str, float]:
@@ -141,14 +158,15 @@ def merge(references: dict[str, float]) -> dict[str, float]:
 def rows_of(log: EvalLog, metrics: Sequence[str]) -> list[Table]:
     """The trained models' values of some measures, as one table with their meaning."""
     found = [s for metric in metrics for s in log.scores if s.metric == metric and not is_quiet(s.model)]
-    rows = [[word(s.metric).title, s.model, s.task, amount(s), s.unavailable or word(s.metric).meaning] for s in found]
+    rows = [[word(s.metric).title, s.model, place(log, s.task), amount(s), s.unavailable or word(s.metric).short]
+            for s in found]
     return [Table(["measure", "model", "task", "value", "meaning"], rows)] if rows else []
 
 
 def measured(log: EvalLog, anchor: str, title: str, lead: str, drawn: Sequence[str], listed: Sequence[str] = ()) -> Section:
     """A chapter about some measures: the main ones drawn, others listed, and those that are unavailable named."""
     figures = [it for metric in drawn if (it := figure(log, metric))]
-    rows = [[plain_name(s.model), s.task, word(s.metric).title, s.unavailable] for s in log.scores
+    rows = [[plain_name(s.model), place(log, s.task), word(s.metric).title, s.unavailable] for s in log.scores
             if s.unavailable and s.metric in drawn and not is_quiet(s.model)]
     refused = [Table(["model", "task", "measure", "unavailable because"], rows)] if rows else []
     tables = [*rows_of(log, listed), *refused]
@@ -156,10 +174,10 @@ def measured(log: EvalLog, anchor: str, title: str, lead: str, drawn: Sequence[s
     return Section(anchor, title, lead, figures=figures, tables=tables, missing=missing)
 
 
-def ceilings(log: EvalLog) -> list[str]:
-    """Measures that say how finely the others can be judged."""
-    return list(dict.fromkeys(s.metric for s in log.scores if s.metric.split(".")[0] == "readout"
-                              or s.metric.endswith((".ceiling", ".floor"))))
+def ceilings(log: EvalLog, drawn: Sequence[str]) -> list[str]:
+    """What says how finely the drawn measures can be judged, where there is a value."""
+    return list(dict.fromkeys(s.metric for s in log.scores if s.value is not None
+                              and (s.metric.split(".")[0] == "readout" or s.metric in {f"{it}.ceiling" for it in drawn})))
 
 
 def further(log: EvalLog, shown: Sequence[str]) -> list[str]:
@@ -177,6 +195,9 @@ def latency(log: EvalLog) -> Section:
         if score.value is not None and stage not in ("total", "predict"):
             milliseconds = score.value * (1000 if score.unit == "s" else 1)
             rows.setdefault(plain_name(score.model), {}).setdefault(stage, milliseconds)
+    order = ("encode", "sample", "decode")
+    rows = {name: {k: parts[k] for k in sorted(parts, key=lambda k: order.index(k) if k in order else 9)}
+            for name, parts in rows.items()}
     if not rows:
         return Section("latency", "Time per decision", missing="unavailable: no decision was timed")
     hertz = log.provenance.get("control_hz")

@@ -20,6 +20,8 @@ class Word:
     title: str
     meaning: str
     limits: tuple[float, float] | None = None
+    short: str = ""
+    """what is special about this child of a measure; the whole explanation for a measure itself"""
 
 
 def word(metric: str) -> Word:
@@ -32,8 +34,9 @@ def word(metric: str) -> Word:
     if found is None:
         return Word(title, "")
     if bare == found.name:
-        return Word(title, found.meaning, (float(found.range[0]), float(found.range[1])))
-    return Word(title, f"{found.meaning}; here {of_child(found.children, bare.removeprefix(found.name + '.'))}")
+        return Word(title, found.meaning, (float(found.range[0]), float(found.range[1])), found.meaning)
+    special = of_child(found.children, bare.removeprefix(found.name + "."))
+    return Word(title, f"{found.meaning}; here {special}", None, special)
 
 
 def of_child(children: Mapping[str, str], name: str) -> str:
