@@ -52,6 +52,9 @@ class Command:
         with progress(f"collect {self.task}") as tick:
             store = collect(self.task, self.episodes, self.out, seed=self.seed, kind=self.kind, workers=self.workers,
                             progress=tick)
+        if len(store) < self.episodes:
+            raise WamError("the collection is not complete", where=self.out, expected=f"{self.episodes} episodes",
+                           got=len(store), fix="run the same command again: it goes on where it was")
         solved = sum(store[index].solved for index in store.indices())
         facts = {"task": self.task, "out": str(self.out), "episodes": len(store), "solved": solved, "kind": self.kind,
                  "renderer": store.renderer}
