@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import checkpoint, recipe
+from . import checkpoint, judge, recipe
 from .config import to_json
 from .control.collect import collect
 from .control.executor import Executor
@@ -29,7 +29,7 @@ from .data.atomic import make_folder, write_whole
 from .data.store import EpisodeStore
 from .data.windows import Windows
 from .errors import DataError, WamError
-from .evaluate.branches import Branches, Protocol, imagine_branches, make_branches
+from .evaluate.branches import Branches, Protocol, make_branches
 from .evaluate.log import EvalLog, Score
 from .evaluate.provenance import provenance
 from .evaluate.readout import Readout
@@ -39,7 +39,7 @@ from .evaluate.statistics import clopper_pearson
 from .models.base import WorldActionModel
 from .recipe import Size
 from .train import train
-from .types import IMAGINE_AND_ACT, WORLD_MODEL
+from .types import IMAGINE_AND_ACT
 
 Tick = Callable[[int, int], None]
 Progress = Callable[[str], AbstractContextManager[Tick]]
@@ -56,7 +56,7 @@ class RunConfig:
     """folder of the run; the same command goes on with what is there"""
     models: tuple[str, ...] = ("uwm", "vla")
     """recipes (names or paths): the first is the model on show, the others are compared with it"""
-    tasks: tuple[str, ...] = ("metaworld/drawer-open", "metaworld/handle-press-side")
+    tasks: tuple[str, ...] = ("metaworld/drawer-open", "metaworld/plate-slide")
     """tasks that are learned together"""
     size: Size = "small"
     """debug: under a minute, learns nothing; small: minutes on a laptop; base: for a GPU"""
@@ -78,7 +78,8 @@ class RunConfig:
         """The debug size is small in everything, not only in training."""
         if self.size != "debug":
             return self
-        return replace(self, episodes=min(self.episodes, 10), starts=min(self.starts, 3), contexts=min(self.contexts, 4))
+        return replace(self, episodes=min(self.episodes, 10), starts=min(self.starts, 2),
+                       contexts=min(self.contexts, 3), workers=1)
 
 
 def executor_for(folder: Path, execute: int = 4, recipe_name: str | None = None) -> Executor:
@@ -191,7 +192,8 @@ class Run:
                 write_whole(path, json.dumps({"solved": solved, "starts": len(scenes)}).encode())
             found = json.loads(path.read_text())
             if not found["solved"]:
-                scores.append(Score("control/replay", task, "success", None, unavailable="no undisturbed demonstration solved it"))
+                scores.append(Score("control/replay", task, "success", None,
+                                    unavailable="no undisturbed demonstration solved it"))
                 continue
             best, n = max(found["solved"]), found["starts"]
             low, high = clopper_pearson(best, n)
@@ -215,6 +217,70 @@ class Run:
                 found[task] = make_branches(protocol, self.out / "branches", workers=self.config.workers, progress=tick)
         self.timed("branches", start)
         return found
+
+
+    def log(self) -> EvalLog:
+        """Do what is not done yet, and judge. A finished run's log is read, not made again."""
+        folder = self.out / "log"
+        if (folder / "log.json").exists():
+            return EvalLog.load(folder)
+        start = time.perf_counter()
+        stores = self.demonstrations()
+        folders = self.trained(list(stores.values()))
+        readouts = self.readouts(stores)
+        rollouts = self.rollouts(folders)
+        controls = self.replay(stores)
+        sources = dict(zip(folders, self.config.models, strict=True))
+        models = {name: checkpoint.load_model(path, recipe.load(sources[name])) for name, path in folders.items()}
+        branches = self.branches(models)
+        judging = time.perf_counter()
+        with self.progress("judge") as tick:
+            tick(0, 1)
+            log = judge.build(
+                out=folder, rollouts=rollouts, models=models, readouts=readouts, branches=branches, controls=controls,
+                headers={name: checkpoint.read_header(path) for name, path in folders.items()},
+                provenance=self.provenance(stores), timings=self.seconds, seed=self.config.seed)
+            tick(1, 1)
+        self.timed("judge", judging)
+        log = replace(log, timings={**self.seconds, "total of this call": time.perf_counter() - start})
+        log.save(folder)
+        return log
+
+    def provenance(self, stores: dict[str, EpisodeStore]) -> dict[str, Any]:
+        c = self.config
+        return provenance(
+            self.command(), seeds=[c.seed], renderer=sorted({store.renderer for store in stores.values()}),
+            models={name: made.summary for name, made in self.recipes.items()},
+            recipes={name: to_json(made) for name, made in self.recipes.items()},
+            run={k: v for k, v in to_json(c).items() if k not in ("out", "class")},
+            goal={task: store.task_spec.goal_visible for task, store in stores.items()},
+            held_out=f"evaluation scenes {held_out(1)[0]} to {held_out(c.starts)[-1]}; demonstrations use scenes below them",
+        )
+
+    def command(self) -> str:
+        """The command line that repeats this run."""
+        base, words = RunConfig(), ["wam run"]
+        for key, value in vars(self.asked).items():
+            if value != getattr(base, key):
+                words += [f"--{key}", *(map(str, value) if isinstance(value, tuple) else [str(value)])]
+        return " ".join(words)
+
+
+def run(config: RunConfig, progress: Progress | None = None) -> EvalLog:
+    """Do the main job, or what of it is not done yet.
+
+    Args:
+        progress: opens a progress bar of a title and gives its callback (done, total).
+
+    Raises:
+        WamError: for settings that cannot be, or a folder that holds another run.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(min(2, threads))  # sums depend on the number of threads, and small models gain nothing from more
+    try:
+        return Run(config, progress).log()
+    finally:
+        torch.set_num_threads(threads)
 
 
 def slug(task: str) -> str:

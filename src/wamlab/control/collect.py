@@ -7,7 +7,7 @@ collection that was interrupted goes on where it was.
 - noisy: the same with one burst of 2 to 4 control steps of a constant random action, from which the expert recovers.
   During the burst `imitate` is False: the actions teach dynamics, not the task.
 - play: random motion that seeks contact with the object; `imitate` is False throughout.
-- mixed: in every ten episodes five noisy, four expert and one of play (`MIXTURE`).
+- mixed: in every ten episodes four noisy, three expert and three of play (`MIXTURE`).
 
 An episode that an expert did not solve is kept, with `imitate` False: it shows the world, not how to do the task.
 """
@@ -30,7 +30,7 @@ from .workers import in_workers
 
 Kind = Literal["expert", "noisy", "play"]
 KINDS: tuple[Kind, ...] = ("expert", "noisy", "play")
-MIXTURE: tuple[Kind, ...] = ("noisy", "expert", "noisy", "expert", "noisy", "expert", "noisy", "expert", "noisy", "play")
+MIXTURE: tuple[Kind, ...] = ("noisy", "expert", "play", "noisy", "expert", "noisy", "play", "noisy", "expert", "play")
 HOLD = 8
 """control steps that an expert goes on after the first success"""
 PLAY_STEPS = 60

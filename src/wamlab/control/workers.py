@@ -26,9 +26,9 @@ def in_workers(job: Job, parts: Sequence[Any], tick: Callable[[], None] = lambda
     Raises:
         WamError: if a worker died without a word. Otherwise a worker's own error; the other workers are ended first.
     """
-    context = multiprocessing.get_context("spawn")
+    context = fresh_processes()
     pipes = [context.Pipe(duplex=False) for _ in parts]
-    processes = [context.Process(target=_run, args=(job, part, os.getpid(), pipe[1]), daemon=True)
+    processes = [context.Process(target=_run, args=(job, part, dict(os.environ), pipe[1]), daemon=True)
                  for part, pipe in zip(parts, pipes, strict=True)]
     results: dict[int, Any] = {}
     open_ends: dict[Connection, int] = {}
@@ -52,6 +52,16 @@ def in_workers(job: Job, parts: Sequence[Any], tick: Callable[[], None] = lambda
     return [results[number] for number in range(len(parts))]
 
 
+def fresh_processes() -> Any:
+    """Processes that share nothing with this one. Where the system can, they are forked from a server that has imported
+    the slow libraries once (and no simulator, since MuJoCo settles on a renderer when it is imported)."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "scipy.stats", "gymnasium", "jaxtyping", "safetensors.torch"])
+    return context
+
+
 def _result(end: Connection, process: Any) -> Any:
     try:
         value, error = end.recv()
@@ -65,10 +75,18 @@ def _result(end: Connection, process: Any) -> Any:
     return value
 
 
-def _run(job: Job, part: Any, parent: int, end: Connection) -> None:
+def _run(job: Job, part: Any, environment: dict[str, str], end: Connection) -> None:
+    os.environ.update(environment)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    answer: tuple[Any, Exception | None]
     try:
-        end.send((job(part, lambda: os.getppid() == parent), None))
+        answer = job(part, parent.is_alive), None
     except KeyboardInterrupt:  # Ctrl-C reaches the whole process group; the parent reports it
         return
     except Exception as error:
-        end.send((None, error))
+        answer = None, error
+    try:
+        end.send(answer)
+    except BrokenPipeError:  # the parent was killed: there is nobody to tell
+        return

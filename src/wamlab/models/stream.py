@@ -46,7 +46,9 @@ class Streams:
     """weight of the action's loss against the future's"""
     shift: int = 3
     """context frames are shifted by up to this many pixels in training (arXiv 2004.13649)"""
-    corners: float = 0.3
+    tied: float = 0.5
+    """share of training samples in which future and action have the same level, as they have when sampled together"""
+    corners: float = 0.2
     """share of training samples in which one stream is fully given or fully absent (independent levels only)"""
 
     def build(self, task_spec: TaskSpec) -> StreamWAM:
@@ -157,6 +159,8 @@ class StreamWAM(WorldActionModel):
         if c.levels == "shared" and self.has_future:
             levels["action"] = levels["future"]
         elif self.has_future and (c.directly("action", "future") or c.directly("future", "action")):
+            tied = torch.rand(size, generator=generator) < self.config.tied
+            levels["action"] = torch.where(tied, levels["future"], levels["action"])
             corner = torch.rand(size, generator=generator) < self.config.corners
             which = torch.randint(4, (size,), generator=generator)
             for number, (name, value) in enumerate([("future", 0.0), ("future", 1.0), ("action", 0.0), ("action", 1.0)]):
