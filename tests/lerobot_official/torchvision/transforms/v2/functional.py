@@ -1,0 +1,1 @@
+"""Empty: LeRobot imports the name."""
