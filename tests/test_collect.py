@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +173,32 @@ def test_blind_replay_does_not_solve_pushworld_but_its_own_start():
     assert np.array_equal(two.solved, blind.solved)
     with pytest.raises(WamError, match="own"):
         replay_control("pushworld", demonstrations, [scene_of(0, 0)])
+
+
+def test_workers_end_with_a_killed_parent(tmp_path: Path):
+    """kill -9 reaches the parent alone; its workers end by themselves, without a word."""
+    script = tmp_path / "parent.py"
+    script.write_text(f'''
+import pathlib, time
+from wamlab.control.workers import in_workers
+
+def work(part, alive):
+    while alive():
+        pathlib.Path({str(tmp_path)!r}, f"beat{{part}}").touch()
+        time.sleep(0.05)
+
+if __name__ == "__main__":
+    in_workers(work, [0, 1])
+''')
+    beats = [tmp_path / "beat0", tmp_path / "beat1"]
+    parent = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not all(beat.exists() for beat in beats):
+        assert parent.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    parent.kill()
+    assert parent.stderr.read() == ""  # ends when the last process that holds it has ended
+    for beat in beats:
+        beat.unlink()
+    time.sleep(0.3)
+    assert not any(beat.exists() for beat in beats)
