@@ -88,7 +88,7 @@ def write_run(folder: Path, tasks: tuple[str, ...] = ("toy/left", "toy/right")) 
     arrays = {"counterfactual/context": np.stack([picture(p) for p in places]), "counterfactual/true": true,
               "counterfactual/imagined": dreamt}
     provenance = {"command": "wam run --size debug", "date": "2026-01-02T03:04:05Z", "seeds": [0], "renderer": "toy-0",
-                  "cpu": "a processor", "control_hz": 20.0, "counterfactual": {"actions": ["right", "left", "down", "up"]},
+                  "cpu": "a processor", "counterfactual": {"actions": ["right", "left", "down", "up"]},
                   "models": {"uwm": "joint future and action, one stream", "vla": "reactive baseline without a future"}}
     log = EvalLog(provenance, tuple(scores), curves, arrays, stores, {"train": 12.5})
     log.save(folder / "log")

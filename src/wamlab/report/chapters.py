@@ -72,6 +72,14 @@ def training(log: EvalLog, folder: Path) -> Section:
                    "sums of different terms and cannot be compared.", figures=[Figure(curves(found, last), last)])
 
 
+def control_hz(log: EvalLog, folder: Path) -> float | None:
+    """Control steps a second of the first store that is there."""
+    for place in log.episodes.values():
+        if (folder / place / "dataset.json").is_file():
+            return EpisodeStore.open(folder / place).task_spec.control_hz
+    return None
+
+
 def reproduce(log: EvalLog, folder: Path) -> Section:
     """The command, and everything that the numbers depend on."""
     facts = dict(log.provenance)
@@ -118,7 +126,7 @@ def chapters(log: EvalLog, folder: Path) -> Sequence[Section]:
                         "Against copying the last frame, which is hard to beat where nothing moves: therefore also over the "
                         "pixels that change.", IMAGES),
         training(log, folder),
-        scores.latency(log),
+        scores.latency(log, control_hz(log, folder)),
         scores.measured(log, "ceiling", "How finely can this be judged?", "Where the state has to be read from frames, a "
                         "frozen network reads it. The same measures on true frames, read in the same way, are the ceiling: no "
                         "imagined frame can be judged more finely than this.", (), ceilings),

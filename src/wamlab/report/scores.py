@@ -166,9 +166,13 @@ def rows_of(log: EvalLog, metrics: Sequence[str]) -> list[Table]:
 def measured(log: EvalLog, anchor: str, title: str, lead: str, drawn: Sequence[str], listed: Sequence[str] = ()) -> Section:
     """A chapter about some measures: the main ones drawn, others listed, and those that are unavailable named."""
     figures = [it for metric in drawn if (it := figure(log, metric))]
-    rows = [[plain_name(s.model), place(log, s.task), word(s.metric).title, s.unavailable] for s in log.scores
-            if s.unavailable and s.metric in drawn and not is_quiet(s.model)]
-    refused = [Table(["model", "task", "measure", "unavailable because"], rows)] if rows else []
+    reasons: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for s in log.scores:
+        if s.unavailable and s.metric in drawn and not is_quiet(s.model):
+            reasons.setdefault((s.model, s.unavailable), {}).setdefault(word(s.metric).title, []).append(place(log, s.task))
+    rows = [[model, ", ".join(measures), ", ".join(dict.fromkeys(t for tasks in measures.values() for t in tasks)), why]
+            for (model, why), measures in reasons.items()]
+    refused = [Table(["model", "measures", "tasks", "unavailable because"], rows)] if rows else []
     tables = [*rows_of(log, listed), *refused]
     missing = "" if figures or tables else f"unavailable: the log holds no score of {', '.join(map(str, drawn or listed))}"
     return Section(anchor, title, lead, figures=figures, tables=tables, missing=missing)
@@ -176,8 +180,9 @@ def measured(log: EvalLog, anchor: str, title: str, lead: str, drawn: Sequence[s
 
 def ceilings(log: EvalLog, drawn: Sequence[str]) -> list[str]:
     """What says how finely the drawn measures can be judged, where there is a value."""
-    return list(dict.fromkeys(s.metric for s in log.scores if s.value is not None
-                              and (s.metric.split(".")[0] == "readout" or s.metric in {f"{it}.ceiling" for it in drawn})))
+    wanted = {f"{metric}.ceiling" for metric in drawn}
+    return list(dict.fromkeys(s.metric for s in log.scores if s.value is not None and (
+        s.metric in wanted or (s.metric.startswith("readout.") and s.metric.endswith((".rmse", ".r2"))))))
 
 
 def further(log: EvalLog, shown: Sequence[str]) -> list[str]:
@@ -187,8 +192,8 @@ def further(log: EvalLog, shown: Sequence[str]) -> list[str]:
                               if s.metric.removeprefix("branch.").split(".")[0] not in roots and "." not in s.metric))
 
 
-def latency(log: EvalLog) -> Section:
-    """Stages of a decision, stacked."""
+def latency(log: EvalLog, hertz: float | None) -> Section:
+    """Stages of a decision, stacked, beside the time between two control steps."""
     rows: dict[str, dict[str, float]] = {}
     for score in log.select(metric="latency"):
         stage = score.metric.partition(".")[2]
@@ -200,7 +205,6 @@ def latency(log: EvalLog) -> Section:
             for name, parts in rows.items()}
     if not rows:
         return Section("latency", "Time per decision", missing="unavailable: no decision was timed")
-    hertz = log.provenance.get("control_hz")
     alt = "; ".join(f"{name}: " + ", ".join(f"{k} {v:.1f} ms" for k, v in parts.items()) for name, parts in rows.items())
     return Section("latency", "Time per decision", "From a frame to a chunk of actions, on the hardware named below.",
                    figures=[Figure(stages(rows, 1000 / hertz if hertz else None, alt))])

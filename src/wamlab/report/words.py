@@ -36,7 +36,8 @@ def word(metric: str) -> Word:
     if bare == found.name:
         return Word(title, found.meaning, (float(found.range[0]), float(found.range[1])), found.meaning)
     special = of_child(found.children, bare.removeprefix(found.name + "."))
-    return Word(title, f"{found.meaning}; here {special}", None, special)
+    apart = f"{found.meaning}, {special}" if special.startswith("for ") else special
+    return Word(title, f"{found.meaning}; here {special}", None, apart)
 
 
 def of_child(children: Mapping[str, str], name: str) -> str:
