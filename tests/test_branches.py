@@ -9,7 +9,7 @@ import pytest
 from wamlab.errors import DataError, SpecError, Unanswerable, UnknownName
 from wamlab.evaluate import branches as making
 from wamlab.evaluate.actions import ACTIONS, action_set
-from wamlab.evaluate.branches import Branches, Protocol, imagine_branches, make_branches
+from wamlab.evaluate.branches import Branches, Futures, Protocol, imagine_branches, make_branches
 from wamlab.models.oracle import Oracle
 from wamlab.simulators import make
 from wamlab.simulators.pushworld import PushWorld
@@ -147,6 +147,17 @@ def test_the_oracle_imagines_the_truth_to_the_bit(branches):
     assert (futures.frames == branches.frames).all() and futures.offsets == (4, 8) and seen[-1] == (63, 63)
     short = imagine_branches(oracle(branches, chunk=4, offsets=(4,)), branches)
     assert (short.frames == branches.frames[:, :, :1]).all()
+
+
+def test_futures_are_saved_and_read_again(branches, tmp_path):
+    futures = imagine_branches(oracle(branches), branches)
+    futures.save(tmp_path / "f" / "oracle.safetensors")
+    again = Futures.load(tmp_path / "f" / "oracle.safetensors")
+    assert (again.frames == futures.frames).all() and again.offsets == futures.offsets
+    (tmp_path / "x").write_bytes(b"no")
+    for wrong in ("x", "nothing"):
+        with pytest.raises(DataError, match="imagined futures"):
+            Futures.load(tmp_path / wrong)
 
 
 def test_null_models_do_what_their_name_says(branches):

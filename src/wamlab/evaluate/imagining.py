@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 from numpy import ndarray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as to_bytes
 
+from ..data.atomic import write_whole
 from ..errors import DataError, Unanswerable
 from ..models.base import WorldActionModel
 from ..spec import check
@@ -24,6 +29,21 @@ class Futures:
     frames: UInt8[ndarray, "C K F h w 3"]
     offsets: tuple[int, ...]
     """steps ahead that they show"""
+
+    def save(self, path: Path) -> None:
+        """Write atomically, so that a log can be scored again without the model. Raises DataError if it cannot be written."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, to_bytes({"frames": np.ascontiguousarray(self.frames), "offsets": np.array(self.offsets)}))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Futures:
+        """Read what `save` wrote. Raises DataError if the file is missing or damaged."""
+        try:
+            arrays = load_arrays(Path(path).read_bytes())
+            return cls(arrays["frames"], tuple(int(offset) for offset in arrays["offsets"]))
+        except (OSError, SafetensorError, KeyError) as error:
+            raise DataError("there are no imagined futures to read", where=path, got=f"{type(error).__name__}: {error}",
+                            fix="ask the model again") from error
 
 
 def imagine_branches(model: WorldActionModel, branches: Branches, *, seed: int = 0, batch: int = 36,

@@ -134,7 +134,8 @@ def read_effects(branches: Branches, futures: Futures, readout: Readout) -> Effe
     base = {name: value[:, None, None] for name, value in start.items()}
     made = effect(base, before, readout.states(futures.frames))
     ceiling = effect(base, before, readout.states(branches.frames[:, :, places]))
-    noise = {name: still_noise(branches.spec.entity(name), ceiling[name] - base[name], real[name] - base[name]) for name in known}
+    noise = {name: still_noise(branches.spec.entity(name), ceiling[name] - base[name], real[name] - base[name])
+             for name in known}
     return Effects(start, made, {name: real[name] for name in known}, futures.offsets, branches.protocol.actions,
                    branches.strata, ceiling, noise)
 
