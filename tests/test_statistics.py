@@ -168,7 +168,8 @@ def test_power_by_simulation():
     assert mcnemar_power(60, 0.3, 0.1) == pytest.approx(simulated, abs=0.03)
     assert mcnemar_power(60, 0.1, 0.1) <= 0.05 and mcnemar_power(60, 0, 0) == 0
     solved = generator.binomial(50, 0.9, 4000)
-    assert rate_power(50, 0.9, 0.75) == pytest.approx(np.mean([clopper_pearson(int(k), 50).low > 0.75 for k in solved]), abs=0.03)
+    simulated = np.mean([clopper_pearson(int(k), 50).low > 0.75 for k in solved])
+    assert rate_power(50, 0.9, 0.75) == pytest.approx(simulated, abs=0.03)
 
 
 def test_how_many_starts():
