@@ -1,0 +1,129 @@
+"""What only shows when episodes are compared: dead channels, jumps, copies, and episodes in which nothing is to be done."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float64
+from numpy import ndarray
+
+from .finding import Finding, listing
+from .source import Record, Source
+
+
+def speeds(records: Sequence[Record]) -> Float64[ndarray, "P"]:
+    """Per state channel, how much it usually changes in a step in which it changes."""
+    steps = np.abs(np.concatenate([np.diff(record.state, axis=0) for record in records]))
+    steps = np.where(np.isfinite(steps), steps, 0)
+    out = np.zeros(steps.shape[1])
+    for channel in range(steps.shape[1]):
+        changing = steps[:, channel][steps[:, channel] > 1e-9]
+        out[channel] = np.quantile(changing, 0.9) if len(changing) else 0
+    return out
+
+
+def moving(record: Record, usual: Float64[ndarray, "P"]) -> Bool[ndarray, "T"]:
+    """Per step, whether some channel changes at least a third of what is usual."""
+    steps = np.abs(np.diff(record.state, axis=0))
+    clear: ndarray = steps > np.maximum(usual / 3, 1e-9)
+    return clear.any(1)
+
+
+def check_channels(records: Sequence[Record], source: Source) -> list[Finding]:
+    """Channels that never change, and numbers that jump."""
+    found = []
+    fields = ((source.state_field, source.state_names, [r.state for r in records]),
+              ("action", source.action_names, [r.action for r in records]))
+    for field, names, parts in fields:
+        every = np.concatenate(parts)
+        every = every[np.isfinite(every).all(1)]
+        if len(every) < 10:
+            continue
+        spread = every.std(0)
+        dead = spread <= 1e-6 * np.maximum(np.abs(every).max(0), 1e-6)
+        for channel in np.flatnonzero(dead):
+            found.append(Finding("constant channel", "warning", records[0].file, field, None, f"{names[channel]} never changes",
+                                 "a number that changes", f"{every[0, channel]:g} throughout",
+                                 "leave the channel out, or mend its sensor: normalising it divides by nothing"))
+        own = np.array([part.std(0) if np.isfinite(part).all() and len(part) else np.full(part.shape[1], np.nan)
+                        for part in parts])
+        stuck = (own <= 1e-9 * np.maximum(spread, 1e-9)) & ~dead & ((own > 0.1 * spread).sum(0) > 0.9 * len(parts) - 1)
+        for number, channel in np.argwhere(stuck):
+            found.append(Finding("constant channel", "warning", records[number].file, field, records[number].index,
+                                 f"{names[channel]} never changes in this episode, but does in the others",
+                                 "a number that changes",
+                                 f"{parts[number][0, channel]:g} throughout", "leave the episode out, or mend its sensor"))
+    usual = speeds(records)
+    for record in records:
+        steps = np.abs(np.diff(record.state, axis=0))
+        bad = np.argwhere((steps > 8 * usual) & (usual > 0))
+        if len(bad):
+            row, channel = bad[0]
+            found.append(Finding("jump", "warning", record.file, source.state_field, record.index,
+                                 f"{source.state_names[channel]} jumps after row {row}",
+                                 f"steps of at most about {usual[channel]:.3g}",
+                                 f"{steps[row, channel]:.3g}",
+                                 "look for lost rows, two episodes in one, or a sensor that fails"))
+    return found
+
+
+def check_copies(records: Sequence[Record], source: Source) -> list[Finding]:
+    """Episodes that are there twice, wholly or cut short."""
+    found, seen, starts = list[Finding](), dict[str, int](), dict[str, tuple[int, int]]()
+    everything = np.concatenate([np.concatenate([r.state[:-1], r.action], 1) for r in records])
+    scale = np.where(np.isfinite(everything), everything, 0).std(0) + 1e-9
+    vectors: dict[int, list[tuple[Record, ndarray]]] = {}
+    for record in records:
+        numbers = np.concatenate([record.state[:-1], record.action], 1)
+        if not numbers.shape[1] or len(numbers) < 3:
+            continue
+        key = hashlib.blake2b(np.ascontiguousarray(numbers).data, digest_size=12).hexdigest()
+        if key in seen:
+            found.append(_copy(record, source, seen[key], "is a copy of"))
+            continue
+        seen[key] = record.index
+        head = hashlib.blake2b(np.ascontiguousarray(numbers[:min(8, len(numbers))]).data, digest_size=12).hexdigest()
+        if head in starts and np.ptp(numbers[:8], axis=0).max() > 0:
+            found.append(_copy(record, source, starts[head][0], "begins as a copy of"))
+            continue
+        starts[head] = record.index, len(numbers)
+        vectors.setdefault(len(numbers), []).append((record, numbers / scale))
+    for members in vectors.values():
+        for number, (record, numbers) in enumerate(members):
+            near = [other.index for other, theirs in members[:number] if np.abs(numbers - theirs).max() < 0.02]
+            if near:
+                found.append(_copy(record, source, near[0], "is nearly a copy of"))
+    return found
+
+
+def _copy(record: Record, source: Source, other: int, words: str) -> Finding:
+    return Finding("duplicate", "error", record.file, source.state_field, record.index, f"the episode {words} episode {other}",
+                   "another episode", "the same numbers", "remove one of the two: copies leak from training into validation")
+
+
+def check_outcomes(records: Sequence[Record], source: Source) -> list[Finding]:
+    """Episodes that are solved from the start, or in which nothing happens."""
+    found = []
+    paths = np.array([np.abs(np.diff(r.state, axis=0)).sum() / max(len(r.state) - 1, 1) if r.state.shape[1] else np.nan
+                      for r in records])
+    usual = float(np.nanmedian(paths)) if np.isfinite(paths).any() else 0.0
+    for record, path in zip(records, paths, strict=True):
+        if record.success is not None and len(record.success) and record.success[0]:
+            found.append(Finding("already solved", "warning", record.file, "next.success", record.index,
+                                 "the task is solved before the first action", "an episode in which something is to be done",
+                                 "solved at row 0", "leave the episode out: it teaches to do nothing"))
+        if usual > 0 and path < 0.03 * usual:
+            found.append(Finding("already solved", "warning", record.file, source.state_field, record.index,
+                                 "the robot does not move",
+                                 f"{usual:.3g} a step", f"{path:.3g} a step",
+                                 "leave the episode out: it teaches to do nothing"))
+    labelled = [r for r in records if r.success is not None]
+    late = [r.index for r in labelled if r.success is not None and len(r.success) > 1 and r.success[:-1].any()
+            and not r.success[-1]]
+    if labelled and 0 < len(late) <= 0.1 * len(labelled):
+        found.append(Finding("outcome", "warning", labelled[0].file, "next.success", late[0],
+                             f"episodes {listing(late)} are solved and then undone", "success that lasts", "success that ends",
+                             "see whether these demonstrations are good ones"))
+    return found

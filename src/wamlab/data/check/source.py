@@ -1,0 +1,131 @@
+"""Episodes of either kind of dataset in one shape, one at a time, for the checks of content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Bool, Float64
+from numpy import ndarray
+
+from ...errors import WamError
+from ...spec import ActionKind
+from ..formats.lerobot import LeRobot
+from ..formats.sidecar import Sidecar
+from ..store import EpisodeStore
+from .finding import Finding, from_error
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One episode with T actions and T + 1 observations."""
+
+    index: int
+    file: str
+    """where its numbers lie"""
+    state: Float64[ndarray, "T1 P"]
+    action: Float64[ndarray, "T A"]
+    success: Bool[ndarray, "T1"] | None
+    """None: the dataset does not say"""
+    frames: Mapping[str, ndarray]
+    """per camera uint8 [T+1, h, w, 3], or uint16 [T+1, h, w] for depth"""
+    instruction: str
+    files: Mapping[str, str]
+    """per camera: where its pictures lie"""
+    captured: Mapping[str, ndarray] = field(default_factory=dict)
+    """per camera: nanoseconds at which each picture was taken, where the dataset says"""
+    flags: Mapping[str, ndarray] = field(default_factory=dict)
+    """per camera: what the recorder noticed, per frame; 0 is fine"""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """A dataset as the checks of content read it."""
+
+    state_names: tuple[str, ...]
+    action_names: tuple[str, ...]
+    state_field: str
+    fps: float
+    kind: ActionKind | None
+    """what the dataset says its actions are, if it says so"""
+    limits: tuple[tuple[float, ...], tuple[float, ...]] | None
+    """smallest and largest legal action, if the dataset says so"""
+    renderer: str | None
+
+    def records(self, found: list[Finding]) -> Iterator[Record]:
+        """Episodes that can be read; those that cannot become findings."""
+
+
+class StoreSource:
+    """An episode store."""
+
+    def __init__(self, store: EpisodeStore):
+        spec = store.task_spec
+        self.store, self.fps = store, spec.control_hz
+        self.renderer: str | None = store.renderer
+        self.state_names, self.action_names, self.state_field = spec.state, spec.action.names, "state"
+        self.kind: ActionKind | None = spec.action.kind
+        self.limits: tuple[tuple[float, ...], tuple[float, ...]] | None = (spec.action.low, spec.action.high)
+
+    def records(self, found: list[Finding]) -> Iterator[Record]:
+        for index, file in zip(self.store.indices(), self.store.files(), strict=True):
+            try:
+                episode = self.store[index]
+            except WamError as error:
+                found.append(from_error("unreadable", error, index))
+                continue
+            name = str(file)
+            yield Record(index, name, episode.state.astype(np.float64), episode.action.astype(np.float64), episode.success,
+                         episode.frames, episode.instruction, dict.fromkeys(episode.frames, name), meta=episode.meta)
+
+
+class LeRobotSource:
+    """A LeRobot dataset, with its sidecar where it has one."""
+
+    def __init__(self, dataset: LeRobot, sidecar: Sidecar | None):
+        info = dataset.info
+        self.dataset, self.sidecar, self.fps = dataset, sidecar, float(info.fps)
+        self.state_field = "observation.state"
+        self.renderer = sidecar.renderer if sidecar else None
+        state, action = info.features.get(self.state_field), info.features.get("action")
+        self.state_names = (state.names or tuple(map(str, range(int(np.prod(state.shape)))))) if state else ()
+        self.action_names = (action.names or tuple(map(str, range(int(np.prod(action.shape)))))) if action else ()
+        spec = sidecar.task_spec if sidecar else None
+        self.kind: ActionKind | None = spec.action.kind if spec else None
+        self.limits: tuple[tuple[float, ...], tuple[float, ...]] | None = (spec.action.low, spec.action.high) if spec else None
+
+    def records(self, found: list[Finding]) -> Iterator[Record]:
+        for index in self.dataset.indices():
+            try:
+                record = self.record(index)
+            except WamError as error:
+                found.append(from_error("unreadable", error, index))
+                continue
+            yield record
+
+    def record(self, index: int) -> Record:
+        """Raises DataError."""
+        dataset, info = self.dataset, self.dataset.info
+        row = dataset.row(index)
+        extra = [name for name in info.columns if name.startswith(("capture_time_ns.", "camera_flags."))]
+        columns = dataset.columns(index, [name for name in (self.state_field, "action", "next.success", "task_index") if
+                                          name in info.columns] + extra)
+        blank = np.zeros((row.length, 0))
+        state = columns.get(self.state_field, blank).reshape(row.length, -1).astype(np.float64)
+        action = columns.get("action", blank).reshape(row.length, -1).astype(np.float64)
+        said = dict(self.sidecar.episodes.get(index, {})) if self.sidecar else {}
+        success = None
+        if "next.success" in columns:
+            success = np.append(bool(said.get("solved_at_start", False)), columns["next.success"].reshape(-1)[:-1] > 0)
+        meta = said.get("meta")
+        return Record(
+            index, str(dataset.root / row.data), state, action[:-1], success,
+            {name: dataset.frames(index, name) for name in info.cameras},
+            dataset.instruction(index, int(columns["task_index"].reshape(-1)[0])),
+            {name: str(dataset.root / (row.videos[name].path if name in row.videos else row.data)) for name in info.cameras},
+            {name.removeprefix("capture_time_ns."): columns[name].reshape(-1) for name in extra if name.startswith("capture")},
+            {name.removeprefix("camera_flags."): columns[name].reshape(-1) for name in extra
+             if name.startswith("camera_flags")},
+            meta if isinstance(meta, dict) else {})
