@@ -23,8 +23,9 @@ LEAST_CONTEXTS = 3
 
 
 def centred(values: Float[ndarray, "C K *rest"]) -> Float[ndarray, "C K *rest"]:
-    """Without what all actions of a context share."""
-    return values - values.mean(1, keepdims=True)
+    """Without what all actions of a context share; exactly 0 where they are all equal."""
+    apart = values - values[:, :1]
+    return apart - apart.mean(1, keepdims=True)
 
 
 def products(imagined: Float[ndarray, "C K T D"], real: Float[ndarray, "C K T D"]) -> Float[ndarray, "C T 3"]:
@@ -35,7 +36,7 @@ def products(imagined: Float[ndarray, "C K T D"], real: Float[ndarray, "C K T D"
 
 def concordance(sums: Float[ndarray, "... 3"]) -> Float[ndarray, "..."]:
     """CC = 2 <y^, y*> / (|y^|^2 + |y*|^2), in [-1, 1]: truth 1, ignoring the action 0, mirrored -1, gain g 2g/(1+g^2)."""
-    return 2 * sums[..., 0] / (sums[..., 1] + sums[..., 2])
+    return np.clip(2 * sums[..., 0] / (sums[..., 1] + sums[..., 2]), -1, 1)
 
 
 def gain(sums: Float[ndarray, "... 3"]) -> Float[ndarray, "..."]:
