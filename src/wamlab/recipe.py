@@ -21,8 +21,11 @@ Size = Literal["debug", "small", "base"]
 class ModelConfig(Protocol):
     """Settings that build a model. A frozen dataclass with at least width and depth."""
 
-    width: int
-    depth: int
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def depth(self) -> int: ...
 
     def build(self, task_spec: TaskSpec) -> WorldActionModel: ...
 
@@ -33,10 +36,10 @@ class ModelConfig(Protocol):
 class Training:
     """How weights are learned. Steps, not minutes, so that the same seed gives the same numbers anywhere."""
 
-    steps: int = 1400
+    steps: int = 1200
     """optimiser steps for the model"""
     batch_size: int = 32
-    learning_rate: float = 1e-3
+    learning_rate: float = 1.5e-3
     warmup: int = 100
     """steps of linear warm-up, followed by a cosine down to a tenth"""
     weight_decay: float = 1e-4
@@ -44,7 +47,7 @@ class Training:
     """largest gradient norm"""
     ema: float = 0.995
     """decay of the averaged weights, which are the ones kept"""
-    codec_steps: int = 450
+    codec_steps: int = 300
     """optimiser steps for a representation that has to be trained"""
     codec_batch: int = 32
     """windows per step of the representation's training"""

@@ -22,11 +22,12 @@ class Network(nn.Module):
         experts: segment -> name of the weights its tokens go through.
         sizes: generated segment or copy -> (tokens, numbers per token of its input, of its output).
         state_width, history, image: shapes of the conditions.
+        offsets: steps ahead that the future's frames show.
     """
 
     def __init__(self, segments: tuple[str, ...], reads: Mapping[str, tuple[str, ...]], experts: Mapping[str, str],
                  sizes: Mapping[str, tuple[int, int, int]], *, width: int, depth: int, heads: int,
-                 state_width: int, history: int, image: tuple[int, int]):
+                 state_width: int, history: int, image: tuple[int, int], offsets: tuple[int, ...] = ()):
         super().__init__()
         self.segments = tuple(name for name in SEGMENTS if name in segments)
         self.experts = {name: experts[name] for name in self.segments}
@@ -39,6 +40,9 @@ class Network(nn.Module):
         self.text = InstructionEncoder(width) if "text" in self.segments else None
         generated = [name for name in self.segments if name not in CONDITIONS]
         self.inputs = nn.ModuleDict({self.key(name): nn.Linear(sizes[name][1], width) for name in generated})
+        self.offsets = offsets
+        if "future" in self.segments and "action" in reads["future"]:
+            self.steer = nn.Sequential(nn.Linear(sizes["action"][1] + 1, width), nn.SiLU(), nn.Linear(width, width))
         self.norm = nn.LayerNorm(width)
         self.outputs = nn.ModuleDict({name: nn.Linear(width, sizes[name][2]) for name in generated if "@" not in name})
         lengths = {name: sizes[name][0] for name in generated}
@@ -63,11 +67,20 @@ class Network(nn.Module):
     def place(self, segment: str, tokens: Tensor) -> Tensor:
         return tokens + self.positions[self.key(segment)] + self.kind.weight[SEGMENTS.index(segment)]
 
-    def embed(self, segment: str, values: Float[Tensor, "B n c"], seen: Float[Tensor, "B m k"] | None) -> Float[Tensor, "B n d"]:
+    def embed(self, segment: str, values: Float[Tensor, "B n c"],
+              seen: Float[Tensor, "B m k"] | None) -> Float[Tensor, "B n d"]:
         """Tokens of a generated stream or a copy of it. `seen`: what the same places look like now, for future frames."""
         if seen is not None and segment in ("future", "future@clean"):
             values = torch.cat([values, seen], -1)
         return self.place(segment, self.inputs[self.key(segment)](values))
+
+    def steered(self, future: Float[Tensor, "B Fn d"], action: Float[Tensor, "B K A"],
+                level: Float[Tensor, "B"]) -> Float[Tensor, "B Fn d"]:
+        """Future tokens that also carry what the actions up to their frame amount to. Attention would have to learn to add
+        the actions up; here they arrive added up. Only for futures that read the action."""
+        mean = torch.stack([action[:, :offset].mean(1) for offset in self.offsets], 1)
+        known = torch.cat([mean, level[:, None, None].expand(-1, len(self.offsets), 1)], -1)
+        return future + self.steer(known).repeat_interleave(future.shape[1] // len(self.offsets), 1)
 
     def forward(self, tokens: Mapping[str, Tensor], levels: Mapping[str, Tensor], cached: Mapping[str, int] | None = None,
                 cache: Cache | None = None) -> tuple[dict[str, list[Tensor]], Cache]:

@@ -70,7 +70,9 @@ def sample(model: StreamWAM, context: Context, given: Given, query: Query, seeds
         if "future" in stage and c.copy == "future@clean":
             fixed["future@clean"] = answer["future"]
     sampled = time.perf_counter()
-    frames = model.decode_future(answer["future"], now, reference) if "future" in answer else None
+    frames = None
+    if "future" in answer and now is not None and reference is not None:
+        frames = model.decode_future(answer["future"], now, reference)
     action = answer["action"] * model.action_scale + model.action_mean if "action" in answer else None
     done = time.perf_counter()
     return Prediction(frames, action, {"encode": encoded - start, "sample": sampled - encoded, "decode": done - sampled})
@@ -85,7 +87,8 @@ def fill(model: StreamWAM, stage: tuple[str, ...], context: Context, fixed: Mapp
     # A fixed segment that reads a changing one changes with it; all others are computed once.
     moving = {name for name in needed if c.closure(name, c.home(stage[0])) & set(stage)}
     conditions = model._conditions(network, context)
-    still = {name: conditions[name] if name in CONDITIONS else network.embed(name, fixed[name], seen) for name in needed - moving}
+    still = {name: conditions[name] if name in CONDITIONS else network.embed(name, fixed[name], seen)
+             for name in needed - moving}
     held = {name: network.embed(name, fixed[name], seen) for name in moving - set(stage)}
     cache, cached = None, None
     if use_cache and still:
@@ -98,7 +101,7 @@ def fill(model: StreamWAM, stage: tuple[str, ...], context: Context, fixed: Mapp
     for now, then in zip(grid[:-1].tolist(), grid[1:].tolist(), strict=True):
         clock = dict(levels) | {name: torch.full((size,), now, device=x[name].device) for name in stage}
         tokens = still | held | {name: network.embed(name, x[name], seen) for name in stage}
-        hidden, _ = network(tokens, clock, cached, cache)
+        hidden, _ = network(model.steer(network, tokens, x.get("action", fixed.get("action")), clock), clock, cached, cache)
         for name in stage:
             process = model.processes[name]
             estimate = process.estimate(network.read(name, hidden[name]), x[name], clock[name])

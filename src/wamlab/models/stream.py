@@ -77,6 +77,12 @@ class Streams:
 class StreamWAM(WorldActionModel):
     """See `Streams`. Normalisation lives inside: batches and answers are in physical units."""
 
+    motion: Tensor
+    action_mean: Tensor
+    action_scale: Tensor
+    state_mean: Tensor
+    state_scale: Tensor
+
     def __init__(self, config: Streams, task_spec: TaskSpec):
         super().__init__()
         self.config, self.task_spec, self.coupling = config, task_spec, config.coupling
@@ -99,9 +105,10 @@ class StreamWAM(WorldActionModel):
             sizes |= {"future": seen, "future@clean": seen, "future@hidden": (tokens, config.depth * config.width, 0)}
             self.register_buffer("motion", torch.ones(self.codec.width))
         experts = {name: "shared" for network in self.coupling.networks for name in network} | dict(config.experts)
-        self.networks = nn.ModuleList(
+        self.networks: Sequence[Network] = nn.ModuleList(  # type: ignore[assignment]
             Network(segments, self.coupling.reads, experts, sizes, width=config.width, depth=config.depth,
-                    heads=config.heads, state_width=len(task_spec.state), history=config.history, image=task_spec.image_size)
+                    heads=config.heads, state_width=len(task_spec.state), history=config.history, image=task_spec.image_size,
+                    offsets=self.offsets)
             for segments in self.coupling.networks)
         for name, width in (("action", task_spec.action.width), ("state", len(task_spec.state))):
             self.register_buffer(f"{name}_mean", torch.zeros(width))
@@ -125,11 +132,13 @@ class StreamWAM(WorldActionModel):
 
     def encode_future(self, future: Float[Tensor, "B F C h w"], now: Float[Tensor, "B n c"]) -> Float[Tensor, "B Fn c"]:
         """Frames in [0, 1] to what the future stream holds: latents' change since now, in units of usual motion."""
+        assert self.codec is not None
         latents = self.codec.encode(future.flatten(0, 1)).unflatten(0, future.shape[:2])
         return ((latents - now[:, None]) / self.motion).flatten(1, 2)
 
     def decode_future(self, values: Float[Tensor, "B Fn c"], now: Float[Tensor, "B n c"],
                       reference: Float[Tensor, "B C h w"]) -> Float[Tensor, "B F C h w"]:
+        assert self.codec is not None
         latents = values.unflatten(1, (len(self.offsets), -1)) * self.motion + now[:, None]
         many = reference[:, None].expand(-1, len(self.offsets), -1, -1, -1)
         return self.codec.decode(latents.flatten(0, 1), many.flatten(0, 1)).unflatten(0, latents.shape[:2])
@@ -191,7 +200,7 @@ class StreamWAM(WorldActionModel):
             if "future@hidden" in network.segments:
                 values["future@hidden"] = self.look(context, noise["future"], seen)[0]
             tokens = conditions | {name: network.embed(name, values[name], seen) for name in network.segments if name in values}
-            hidden, _ = network(tokens, clock)
+            hidden, _ = network(self.steer(network, tokens, values["action"], clock), clock)
             outputs |= {name: network.read(name, hidden[name]) for name in c.streams if c.home(name) == number}
         losses = {}
         usable = batch.imitate | c.directly("future", "action")
@@ -205,7 +214,15 @@ class StreamWAM(WorldActionModel):
         total = self.config.action_weight * losses["action"] if "action" in losses else torch.zeros((), device=device)
         return losses | {"total": total + losses.get("future", torch.zeros((), device=device))}
 
-    def look(self, context: Context, noise: Float[Tensor, "B Fn c"], seen: Float[Tensor, "B Fn c"]) -> tuple[Tensor, Tensor]:
+    def steer(self, network: Network, tokens: dict[str, Tensor], action: Tensor | None,
+              levels: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tokens, the future's steered by the action where the coupling says that it reads the action."""
+        if "future" in tokens and action is not None and self.coupling.directly("future", "action"):
+            return tokens | {"future": network.steered(tokens["future"], action, levels["action"])}
+        return tokens
+
+    def look(self, context: Context, noise: Float[Tensor, "B Fn c"],
+             seen: Float[Tensor, "B Fn c"] | None) -> tuple[Tensor, Tensor]:
         """One pass of the future's network over pure noise, without gradient.
 
         Returns:
@@ -219,7 +236,7 @@ class StreamWAM(WorldActionModel):
             estimate = self.processes["future"].estimate(network.read("future", hidden["future"]), start, zero)
             return torch.cat(hidden["future"], -1), estimate
 
-    def _conditions(self, network: nn.Module, context: Context) -> dict[str, Tensor]:
+    def _conditions(self, network: Network, context: Context) -> dict[str, Tensor]:
         state = (context.state - self.state_mean) / self.state_scale
         return network.conditions(context.frames.float() / 255, state, context.instruction)
 
