@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,8 @@ class Run:
             path = self.out / "controls" / f"replay-{slug(task)}.json"
             if not path.exists():
                 episodes = (store[i] for i in store.indices())
-                shown = [e for e, _ in zip((e for e in episodes if e.imitate.all() and e.solved), range(most), strict=False)]
+                clean = (e for e in episodes if e.imitate is not None and e.imitate.all() and e.solved)
+                shown = list(islice(clean, most))
                 scenes = held_out(self.config.starts)
                 with self.progress(f"replay demonstrations of {task}") as tick:
                     control = replay_control(task, shown, scenes, workers=self.config.workers, progress=tick) if shown else None

@@ -71,7 +71,8 @@ class Block(nn.Module):
         super().__init__()
         self.heads = heads
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.experts = nn.ModuleDict({name: Expert(width) for name in experts})
+        self.experts: Mapping[str, Expert] = nn.ModuleDict(  # type: ignore[assignment]
+            {name: Expert(width) for name in experts})
 
     def forward(self, x: Float[Tensor, "B N d"], level: Float[Tensor, "B S d"], layout: Layout,
                 past: tuple[Tensor, Tensor] | None) -> tuple[Float[Tensor, "B N d"], tuple[Tensor, Tensor]]:

@@ -6,6 +6,7 @@ import math
 import re
 import zlib
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 
 class LevelEmbedding(nn.Module):
     """Noise level in [0, 1] to a vector: Fourier features, then an MLP."""
+
+    omega: Tensor
 
     def __init__(self, width: int, frequencies: int = 16):
         super().__init__()
@@ -33,7 +36,7 @@ def hashed_words(sentence: str, width: int) -> tuple[float, ...]:
     """
     words = re.findall(r"[a-z0-9]+", sentence.lower())
     vector = [0.0] * width
-    for gram in words + [f"{a} {b}" for a, b in zip(words, words[1:], strict=False)]:
+    for gram in words + [f"{a} {b}" for a, b in pairwise(words)]:
         code = zlib.crc32(gram.encode())
         vector[code % width] += 1.0 if (code >> 16) & 1 else -1.0
     norm = math.sqrt(sum(v * v for v in vector)) or 1.0

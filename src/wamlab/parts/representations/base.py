@@ -22,6 +22,9 @@ class Codec(nn.Module):
     trained: bool
     """whether weights have to be learned before the latents mean anything"""
 
+    mean: Tensor
+    scale: Tensor
+
     def prepare(self, width: int) -> None:
         self.width = width
         self.register_buffer("mean", torch.zeros(width))
