@@ -6,10 +6,10 @@ import itertools
 
 import pytest
 import torch
-from helpers_models import CONTEXT_SIZE, randomise, random_batch, random_context, small_spec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers_models import CONTEXT_SIZE, random_batch, random_context, randomise, small_spec
 from wamlab import recipe
 from wamlab.errors import SpecError
 from wamlab.models import sampling
@@ -130,8 +130,8 @@ def test_every_claimed_answer_depends_on_what_is_given_and_the_rest_is_refused(n
 
             assert (answer.future is not None) == (f == "sought") and (answer.action is not None) == (a == "sought")
             for part, changed in changes.items():
-                blind = part == "instruction" and a == "sought" and f == "given" and not (
-                    "text" in model.coupling.closure("action"))
+                blind = (part == "instruction" and a == "sought" and f == "given"
+                         and "text" not in model.coupling.closure("action"))
                 assert differs(model.predict(changed, fixed, want)) != blind, (query, part)
             if f == "given":
                 assert differs(model.predict(context, Given(1 - future), want))

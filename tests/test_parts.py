@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -36,7 +37,7 @@ def test_a_perfect_network_is_sampled_exactly(process):
     x = process.corrupt(noise, noise, torch.zeros(2))
     grid = process.grid().tolist()
     assert grid[0] == 0 and grid[-1] == 1 and grid == sorted(grid)
-    for now, then in zip(grid[:-1], grid[1:], strict=True):
+    for now, then in pairwise(grid):
         level = torch.full((2,), now)
         x = process.step(x, process.estimate(oracle_output(process, data, noise, level), x, level), now, then)
     torch.testing.assert_close(x, data, atol=1e-5, rtol=1e-5)
