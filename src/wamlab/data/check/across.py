@@ -25,10 +25,9 @@ def speeds(records: Sequence[Record]) -> Float64[ndarray, "P"]:
 
 
 def moving(record: Record, usual: Float64[ndarray, "P"]) -> Bool[ndarray, "T"]:
-    """Per step, whether some channel changes at least a third of what is usual."""
+    """Per step, whether some channel changes at least half of what is usual."""
     steps = np.abs(np.diff(record.state, axis=0))
-    clear: ndarray = steps > np.maximum(usual / 3, 1e-9)
-    return clear.any(1)
+    return np.array([bool(np.any(row > np.maximum(usual / 2, 1e-9))) for row in steps], bool)
 
 
 def check_channels(records: Sequence[Record], source: Source) -> list[Finding]:

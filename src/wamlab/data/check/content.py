@@ -15,7 +15,7 @@ from .source import Record, Source
 BLACK = 6.0
 """mean grey value below which a picture shows nothing"""
 FROZEN = 3
-"""pictures in a row that are the same while the robot moves"""
+"""steps in a row in which the picture does not change while the robot moves"""
 FLAGS = {1: "frozen", 2: "black", 4: "late", 8: "missing"}
 
 
@@ -36,8 +36,9 @@ def check_values(record: Record, source: Source) -> list[Finding]:
         beyond = np.argwhere((record.action < low - slack) | (record.action > high + slack))
         if len(beyond):
             row, channel = beyond[0]
+            name = source.action_names[channel]
             found.append(Finding("limits", "error", record.file, "action", record.index,
-                                 f"action {source.action_names[channel]} leaves its limits in {len(beyond)} places, first in row {row}",
+                                 f"action {name} leaves its limits {len(beyond)} times, first row {row}",
                                  f"{low[channel]:g} to {high[channel]:g}", f"{record.action[row, channel]:g}",
                                  "correct the limits of the spec, or the unit of the actions"))
     if not record.instruction.strip():
@@ -55,7 +56,7 @@ def check_times(record: Record, source: Source) -> list[Finding]:
         late = np.flatnonzero((steps <= 0) | (steps > 1.5 * period))
         if len(late):
             found.append(Finding("capture times", "warning", record.file, f"capture_time_ns.{camera}", record.index,
-                                 f"camera {camera} was late or stood still at {len(late)} of {len(steps)} steps, first at {late[0]}",
+                                 f"{camera} was late or stood still at {len(late)} of {len(steps)} steps, first {late[0]}",
                                  f"{period / 1e6:.1f} ms between pictures", f"{steps[late[0]] / 1e6:.1f} ms",
                                  "leave these steps out, or record at a rate that the camera keeps"))
     for camera, flags in record.flags.items():
@@ -63,7 +64,7 @@ def check_times(record: Record, source: Source) -> list[Finding]:
         if len(bad):
             kinds = ", ".join(name for bit, name in FLAGS.items() if (flags & bit).any())
             found.append(Finding("camera marks", "warning", record.file, f"camera_flags.{camera}", record.index,
-                                 f"the recorder marked camera {camera} as {kinds} in {len(bad)} frames, first in frame {bad[0]}",
+                                 f"the recorder marked camera {camera} as {kinds} in {len(bad)} frames, first {bad[0]}",
                                  "no marks", kinds, "leave these frames out of training"))
     return found
 
@@ -93,12 +94,13 @@ def check_pictures(record: Record, bright: Mapping[str, Float64[ndarray, "T1"]],
                                  "black",
                                  "leave the episode out; look at the camera's exposure and cable"))
     for camera, value in usual.items():
-        still = (energies[camera] < 0.05 * value) & moving
-        start = longest_run(still, FROZEN - 1)
+        still = (energies[camera] < 0.03 * value) & moving
+        start = longest_run(still, FROZEN)
         if start is not None:
-            found.append(Finding("frozen camera", "error", record.files[camera], camera, record.index,
+            found.append(Finding("frozen camera", "warning", record.files[camera], camera, record.index,
                                  f"the picture stands still from frame {start} on while the robot moves", "a changing picture",
-                                 "the same picture again and again", "leave the episode out; look at the camera's cable"))
+                                 "the same picture again and again: a frozen camera, or a robot out of view",
+                                 "leave the episode out; look at the camera's cable and place"))
     return found
 
 

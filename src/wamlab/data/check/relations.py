@@ -1,5 +1,5 @@
-"""Whether the numbers of an episode belong together as in the others: actions that do to the state what they do elsewhere,
-pictures that show the state they come with. Both are linear fits over the dataset, judged per episode.
+"""Whether the actions of an episode do to the state what they do in the others: a linear fit over the dataset, judged per
+episode, and what would have to be done to an episode's actions to make it fit.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from ..formats.semantics import CLEAR, explained
 from .finding import Finding, listing
 from .source import Record, Source
 
-GOOD, BAD = 0.6, 0.2
-"""share of the variance explained: of a relation that holds in the dataset; of an episode in which it does not"""
-LAGS = range(-4, 5)
+GOOD, BAD, SURE = 0.6, 0.2, 0.85
+"""share of the variance explained: of a relation that holds in the dataset; of an episode in which it does not; of a
+relation so strict that an episode is suspect also where no simple change would make it fit"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,17 +54,19 @@ def check_actions(episodes: Sequence[Numbers], source: Source) -> list[Finding]:
         broken = np.flatnonzero((typical > GOOD) & (scores[number] < np.minimum(BAD, typical - 0.4)) & _commanded(number,
                                                                                                                   actions,
                                                                                                                   targets))
-        if len(broken):
-            names = listing(source.state_names[channel] for channel in broken)
-            found.append(Finding("action semantics", "error", e.record.file, "action", e.record.index,
-                                 f"the state ({names}) does not follow the actions as in the other episodes"
-                                 f"{_reason(number, actions, targets, broken, source)}",
+        names = listing(source.state_names[channel] for channel in broken)
+        reason = _reason(number, actions, targets, broken, source) if len(broken) else ""
+        if reason or (len(broken) and typical[broken].min() > SURE and scores[number][broken].max() < 0):
+            found.append(Finding("action semantics", "error" if reason else "warning", e.record.file, "action", e.record.index,
+                                 f"the state ({names}) does not follow the "
+                                 f"actions as in the other episodes{reason}",
                                  f"{typical[broken[0]]:.2f} of the variance explained", f"{scores[number][broken[0]]:.2f}",
                                  "leave the episode out, or convert its actions"))
     return found
 
 
-def _fit(inputs: Sequence[ndarray], outputs: Sequence[ndarray], strength: float = 1e-6) -> Callable[[ndarray], ndarray]:
+def fit_linear(inputs: Sequence[ndarray], outputs: Sequence[ndarray], strength: float = 1e-6) -> Callable[[ndarray], ndarray]:
+    """A linear map with offset from inputs to outputs, least squares with a ridge of `strength`."""
     x, y = np.concatenate(inputs), np.concatenate(outputs)
     mean, scale, offset = x.mean(0), x.std(0) + 1e-9, y.mean(0)
     z = (x - mean) / scale
@@ -84,7 +86,7 @@ def _held_out(inputs: Sequence[ndarray], outputs: Sequence[ndarray], folds: int 
     for fold in range(min(folds, len(inputs))):
         out = [n for n in range(len(inputs)) if n % min(folds, len(inputs)) == fold]
         rest = [n for n in range(len(inputs)) if n not in out]
-        model = _fit([inputs[n] for n in rest], [outputs[n] for n in rest], strength)
+        model = fit_linear([inputs[n] for n in rest], [outputs[n] for n in rest], strength)
         for n in out:
             own = outputs[n].var(0)
             spread = np.maximum(own, 0.05 * np.concatenate(outputs).var(0))
@@ -95,14 +97,14 @@ def _held_out(inputs: Sequence[ndarray], outputs: Sequence[ndarray], folds: int 
 def _commanded(number: int, actions: Sequence[ndarray], targets: Sequence[ndarray]) -> ndarray:
     """Per state channel: whether the fit over the others expects it to vary in this episode."""
     rest = [n for n in range(len(actions)) if n != number]
-    model = _fit([actions[n] for n in rest], [targets[n] for n in rest])
+    model = fit_linear([actions[n] for n in rest], [targets[n] for n in rest])
     return model(actions[number]).var(0) > 0.1 * np.median([target.var(0) for target in targets], 0)
 
 
 def _reason(number: int, actions: Sequence[ndarray], targets: Sequence[ndarray], broken: ndarray, source: Source) -> str:
     """The change of this episode's actions under which it would fit, in words; empty if none is found."""
     rest = [n for n in range(len(actions)) if n != number]
-    model, action, target = _fit([actions[n] for n in rest], [targets[n] for n in rest]), actions[number], targets[number]
+    model, action, target = fit_linear([actions[n] for n in rest], [targets[n] for n in rest]), actions[number], targets[number]
     spread = np.maximum(target.var(0), 1e-12)
     options: list[tuple[str, ndarray, slice]] = []
     for channel, name in enumerate(source.action_names):
@@ -125,40 +127,3 @@ def _reason(number: int, actions: Sequence[ndarray], targets: Sequence[ndarray],
         if score > best:
             best, text = score, words
     return text
-
-
-def check_pairing(episodes: Sequence[Numbers], source: Source) -> list[Finding]:
-    """Episodes whose pictures do not show the state they come with: shifted in time, mirrored, or another episode's."""
-    found = []
-    usable = [e for e in episodes if e.record.state.shape[1] and np.isfinite(e.record.state).all() and len(e.record.action) > 4]
-    for camera in usable[0].thumbs if len(usable) >= 6 else ():
-        thumbs, states = [e.thumbs[camera] for e in usable], [e.record.state for e in usable]
-        scores = _held_out(thumbs, states, strength=1e-2)
-        channels = np.flatnonzero(np.median(scores, 0) > GOOD)
-        if not len(channels):
-            continue
-        typical = float(np.median(scores[:, channels].mean(1)))
-        curves = [_lag_curve(number, thumbs, states, channels) for number in range(len(usable))]
-        centre = len(LAGS) // 2
-        for number, (e, curve) in enumerate(zip(usable, curves, strict=True)):
-            own, lag = float(scores[number, channels].mean()), LAGS[int(curve.argmin())]
-            shifted = lag != 0 and curve[centre] > 1.5 * curve.min() and curve[centre] > 2 * np.median([c[centre]
-                                                                                                        for c in curves])
-            if own < min(BAD, typical - 0.4) or shifted:
-                reason = f": it is {abs(lag)} frames {'late' if lag > 0 else 'early'}" if shifted else ""
-                found.append(Finding("misaligned video", "error", e.record.files[camera], camera, e.record.index,
-                                     f"the pictures do not show the state that they come with{reason}",
-                                     f"the state read off the pictures to {typical:.2f} of its variance", f"{own:.2f}",
-                                     "check the episode's video: shifted, mirrored or of another episode"))
-    return found
-
-
-def _lag_curve(number: int, thumbs: Sequence[ndarray], states: Sequence[ndarray], channels: ndarray) -> Float64[ndarray, "L"]:
-    """Error of reading the state `lag` frames earlier off each picture, over all lags, on the same pictures."""
-    rest = [n for n in range(len(thumbs)) if n % 8 != number % 8]
-    read = _fit([thumbs[n] for n in rest], [states[n][:, channels] for n in rest], 1e-2)(thumbs[number])
-    edge, true = max(LAGS), states[number][:, channels]
-    if len(true) < 3 * edge:
-        return np.abs(np.array(LAGS, float))
-    inner = np.arange(edge, len(true) - edge)
-    return np.array([((read[inner] - true[inner - lag]) ** 2).mean() for lag in LAGS])

@@ -15,9 +15,9 @@ from .across import check_channels, check_copies, check_outcomes, moving, speeds
 from .appearance import Look, check_traits, check_views, look, shrink
 from .content import BLACK, check_pictures, check_times, check_values, energy
 from .finding import Finding, from_error
-from .relations import Numbers, check_actions, check_pairing
+from .pairing import check_pairing
+from .relations import Numbers, check_actions
 from .source import LeRobotSource, Record, Source, StoreSource
-from .stated import check_statistics
 from .structure import check_rows, check_sidecar, check_sums, check_totals, check_videos
 
 Progress = Callable[[int, int], None]
@@ -46,7 +46,6 @@ def check_dataset(path: str | Path, progress: Progress | None = None) -> list[Fi
         except WamError as error:
             return [*found, from_error("unreadable", error)]
         found += check_totals(dataset) + check_rows(dataset) + check_videos(dataset) + check_sidecar(dataset, sidecar)
-        found += check_statistics(dataset)
         source = LeRobotSource(dataset, sidecar)
     else:
         raise DataError("there is no dataset here", where=root, expected="dataset.json, or meta/info.json",

@@ -16,6 +16,7 @@ from ..formats.lerobot import LeRobot
 from ..formats.sidecar import Sidecar
 from ..store import EpisodeStore
 from .finding import Finding, from_error
+from .stated import Stated
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,7 @@ class LeRobotSource:
 
     def __init__(self, dataset: LeRobot, sidecar: Sidecar | None):
         info = dataset.info
-        self.dataset, self.sidecar, self.fps = dataset, sidecar, float(info.fps)
+        self.dataset, self.sidecar, self.fps, self.stated = dataset, sidecar, float(info.fps), Stated(dataset)
         self.state_field = "observation.state"
         self.renderer = sidecar.renderer if sidecar else None
         state, action = info.features.get(self.state_field), info.features.get("action")
@@ -102,16 +103,19 @@ class LeRobotSource:
                 record = self.record(index)
             except WamError as error:
                 found.append(from_error("unreadable", error, index))
+                self.stated.whole = False
                 continue
             yield record
+        found += self.stated.findings()
 
     def record(self, index: int) -> Record:
         """Raises DataError."""
         dataset, info = self.dataset, self.dataset.info
         row = dataset.row(index)
         extra = [name for name in info.columns if name.startswith(("capture_time_ns.", "camera_flags."))]
-        columns = dataset.columns(index, [name for name in (self.state_field, "action", "next.success", "task_index") if
-                                          name in info.columns] + extra)
+        columns = dataset.columns(index)
+        frames = {name: dataset.frames(index, name) for name in info.cameras}
+        self.stated.add(index, columns, frames)
         blank = np.zeros((row.length, 0))
         state = columns.get(self.state_field, blank).reshape(row.length, -1).astype(np.float64)
         action = columns.get("action", blank).reshape(row.length, -1).astype(np.float64)
@@ -122,8 +126,7 @@ class LeRobotSource:
         meta = said.get("meta")
         return Record(
             index, str(dataset.root / row.data), state, action[:-1], success,
-            {name: dataset.frames(index, name) for name in info.cameras},
-            dataset.instruction(index, int(columns["task_index"].reshape(-1)[0])),
+            frames, dataset.instruction(index, int(columns["task_index"].reshape(-1)[0])),
             {name: str(dataset.root / (row.videos[name].path if name in row.videos else row.data)) for name in info.cameras},
             {name.removeprefix("capture_time_ns."): columns[name].reshape(-1) for name in extra if name.startswith("capture")},
             {name.removeprefix("camera_flags."): columns[name].reshape(-1) for name in extra

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+
+from numpy import ndarray
 
 from ...errors import WamError
 from ..formats.features import NUMBERS
@@ -17,42 +20,46 @@ from .finding import Finding, from_error, listing
 FIX = "write them again from all data: wam data import, then wam data export"
 
 
-def check_statistics(dataset: LeRobot) -> list[Finding]:
-    """`meta/stats.json` and, in version 3.0, the statistics per episode. Reads all data once more."""
-    root, info, found = dataset.root, dataset.info, list[Finding]()
-    counted = {name: feature for name, feature in info.features.items() if feature.dtype in NUMBERS or
-               (feature.picture and not feature.depth)}
-    tally = Tally(counted)
-    own: dict[int, dict[str, dict[str, Any]]] = {}
-    for index in dataset.indices():
+class Stated:
+    """Counts episodes in as they are read; then compares with what the dataset states."""
+
+    def __init__(self, dataset: LeRobot):
+        self.dataset = dataset
+        features = dataset.info.features.items()
+        self.features = {name: feature for name, feature in features if feature.dtype in NUMBERS or
+                         (feature.picture and not feature.depth)}
+        self.tally, self.own, self.whole = Tally(self.features), dict[int, dict[str, dict[str, Any]]](), True
+
+    def add(self, index: int, columns: Mapping[str, ndarray], frames: Mapping[str, ndarray]) -> None:
+        """Count an episode in. Where one is left out, nothing follows from the rest: set `whole` to False."""
+        self.own[index] = self.tally.add(columns, frames)
+
+    def findings(self) -> list[Finding]:
+        """`meta/stats.json` and, in version 3.0, the statistics per episode."""
+        root, file, found = self.dataset.root, "meta/stats.json", list[Finding]()
+        if not self.whole or not self.own:
+            return []
+        new = self.dataset.info.version == "v3.0"
+        if new or (root / file).exists():
+            try:
+                said = table(read_json(root, file), str(root / file))
+                found += _compare(said, self.tally.total(), self.dataset, str(root / file), None)
+            except WamError as error:
+                found.append(from_error("statistics", error))
         try:
-            columns = dataset.columns(index, [name for name in counted if name in info.columns])
-            frames = {name: dataset.frames(index, name) for name, feature in counted.items() if feature.picture}
-        except WamError:
-            return []  # what cannot be read is reported elsewhere, and no statistics follow from a part
-        own[index] = tally.add(columns, frames)
-    if not own:
-        return []
-    file = "meta/stats.json"
-    if info.version == "v3.0" or (root / file).exists():
-        try:
-            said = table(read_json(root, file), str(root / file))
-        except WamError as error:
-            said, found = {}, [from_error("statistics", error)]
-        found += _compare(said, tally.total(), dataset, str(root / file), None) if said else []
-    if info.version == "v3.0":
-        try:
-            stated = statistics_columns(root)
+            stated = statistics_columns(root) if new else {}
         except WamError as error:
             return [*found, from_error("statistics", error)]
         wrong: dict[str, list[Finding]] = {}
-        for index, wanted in own.items():
-            for one in _compare(stated[index], wanted, dataset, dataset.row(index).source, index) if stated.get(index) else ():
+        for index, wanted in self.own.items():
+            ones = _compare(stated[index], wanted, self.dataset, self.dataset.row(index).source,
+                            index) if stated.get(index) else []
+            for one in ones:
                 wrong.setdefault(one.field, []).append(one)
         for ones in wrong.values():  # one finding per field, however many episodes
             others = f"; also in episodes {listing(one.episode for one in ones[1:])}" if len(ones) > 1 else ""
             found.append(replace(ones[0], problem=ones[0].problem + others))
-    return found
+        return found
 
 
 def _compare(said: dict[str, Any], wanted: dict[str, dict[str, Any]], dataset: LeRobot, file: str,

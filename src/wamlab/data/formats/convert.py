@@ -15,6 +15,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 from numpy import ndarray
 
@@ -173,10 +174,10 @@ def fit(frames: ndarray, size: tuple[int, int]) -> UInt8[ndarray, "N h w 3"]:
         return depth.pack(frames[:, rows][:, :, columns])
     if frames.shape[1:3] == tuple(size):
         return frames
-    out = np.empty((len(frames), *size, 3), np.uint8)
+    out, convert = np.empty((len(frames), *size, 3), np.uint8), VideoReformatter()
     for number, frame in enumerate(frames):
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        out[number] = picture.reformat(size[1], size[0], interpolation="AREA").to_ndarray(format="rgb24")
+        out[number] = convert.reformat(picture, size[1], size[0], interpolation="AREA", threads=1).to_ndarray()
     return out
 
 

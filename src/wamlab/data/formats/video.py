@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Literal
 import av
 import av.error
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from jaxtyping import Int64, UInt8, UInt16
 from numpy import ndarray
 
@@ -97,6 +98,7 @@ def read_frames(info: VideoInfo, first: int, count: int, depth: bool = False) ->
     wanted = info.ticks[first:first + count]
     out = np.empty((count, info.height, info.width) + (() if depth else (3,)), np.uint16 if depth else np.uint8)
     seen = np.zeros(count, bool)
+    convert = VideoReformatter()  # one for all frames, in one thread: many times faster than frame.to_ndarray
     with opened(info.file) as container:
         stream = container.streams.video[0]
         if first:
@@ -106,7 +108,7 @@ def read_frames(info: VideoInfo, first: int, count: int, depth: bool = False) ->
                 continue
             at = int(np.searchsorted(wanted, frame.pts))
             if at < count and wanted[at] == frame.pts:
-                picture = frame.to_ndarray(format="gray16le" if depth else "rgb24")
+                picture = convert.reformat(frame, format="gray16le" if depth else "rgb24", threads=1).to_ndarray()
                 if picture.shape != out.shape[1:]:
                     raise DataError("the video changes its size", where=info.file, expected=out.shape[1:], got=picture.shape)
                 out[at], seen[at] = picture, True
@@ -134,11 +136,13 @@ class VideoWriter:
         self.stream.codec_context.time_base = Fraction(1, fps)
         self.time_base = Fraction(1, fps)
         self.count = self.bytes = 0
+        self._convert = VideoReformatter()
 
     def add(self, frames: UInt8[ndarray, "N h w 3"]) -> None:
         """Append an episode; its first frame is a keyframe."""
         for number, frame in enumerate(frames):
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            given = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            picture = self._convert.reformat(given, format=self.stream.pix_fmt, threads=1)
             picture.pts, picture.time_base = self.count, self.time_base
             if number == 0:
                 picture.pict_type = av.video.frame.PictureType.I
