@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import tyro
 
 from synthetic import write_run
 from wamlab import cli
@@ -69,7 +68,7 @@ def test_examples_of_the_help_parse(name):
     for line in lines:
         first, second, *rest = shlex.split(line)
         assert (first, second) == ("wam", name)
-        tyro.cli(command, args=rest, config=(tyro.conf.FlagCreatePairsOff,))
+        cli.parse(name, rest)
 
 
 def test_json_of_recipes(capsys):
@@ -110,6 +109,10 @@ def test_the_small_path(capsys, made):
     assert all(row["psnr"] > 0 for row in json.loads(out)["frames"]) and json.loads(out)["action"] is None
     own = json.loads(say(capsys, "imagine uwm/model --data data --actions own --json")[1])
     assert len(own["action"]) == 8
+    assert say(capsys, "data check data")[:2] == (0, "data: nothing is wrong\n")
+    assert say(capsys, "data export data --out exported --video lossless")[0] == 0
+    status, out, _ = say(capsys, "data import exported --out imported --json")
+    assert status == 0 and json.loads(out)["episodes"] == 5
     status, out, _ = say(capsys, "report run --out page.html --json")
     assert status == 0 and json.loads(out)["report"] == "page.html" and "Success" in Path("page.html").read_text()
 
@@ -174,6 +177,11 @@ MISTAKES = {
     "eval rollouts --metric absent.py": "absent.py",
     "eval rollouts --metric none.py": "none.py",
     "eval rollouts --metric broken.py": "broken.py",
+    "data check nowhere": "nowhere",
+    "data check garbled": "no wamlab dataset",
+    "data chek data": "check, import, export",
+    "data export nowhere --out x": "nowhere",
+    "data import data --out x": "data",
     "report nowhere": "no such folder",
     "report data": "log.json",
     "report garbled": "damaged",
@@ -199,9 +207,9 @@ def spoiled(made):
 @pytest.mark.parametrize("line", MISTAKES)
 def test_a_mistake_ends_in_one_clear_block(capsys, spoiled, line):
     before = {path for path in spoiled.rglob("*") if "x" not in path.relative_to(spoiled).parts}
-    status, _, err = say(capsys, line)
+    status, out, err = say(capsys, line)
     assert status == 2, err
-    assert MISTAKES[line] in " ".join(err.split()), err
+    assert MISTAKES[line] in " ".join((err + out).split()), err
     assert "Traceback" not in err and err.count("\n") < 25
     after = {path for path in spoiled.rglob("*") if "x" not in path.relative_to(spoiled).parts}
     assert {path for path in after - before if "__pycache__" not in str(path)} == set()

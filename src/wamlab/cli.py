@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from . import __version__
 from .errors import UnknownName, WamError
@@ -15,6 +15,7 @@ COMMANDS = {
     "list": "show the recipes and where they stand in the design space; --tasks shows the tasks",
     "show": "say what a recipe, a run, a checkpoint or a dataset holds",
     "collect": "write demonstrations of a task with its scripted expert",
+    "data": "check a dataset; import from and export to LeRobot's format",
     "train": "train a recipe on collected episodes",
     "imagine": "let a model imagine from a recorded moment and put the truth above it",
     "rollout": "let a model act in closed loop and count its successes",
@@ -40,8 +41,8 @@ def overview() -> str:
     return HELP.format(commands="\n".join(f"  {name:<9}{what}" for name, what in COMMANDS.items()))
 
 
-def dispatch(argv: Sequence[str]) -> None:
-    """Run one command line, without catching anything.
+def dispatch(argv: Sequence[str]) -> int:
+    """Run one command line, without catching anything. Returns the exit status.
 
     Raises:
         UnknownName: for a command that does not exist; it carries the nearest names.
@@ -54,11 +55,18 @@ def dispatch(argv: Sequence[str]) -> None:
     elif name not in COMMANDS:
         raise UnknownName("command", name, COMMANDS)
     else:
-        import tyro  # here, so that `wam --help` does not wait for it
+        return parse(name, rest)() or 0
+    return 0
 
-        module = importlib.import_module(f"wamlab.commands.{name}")
-        command = tyro.cli(module.Command, args=rest, prog=f"wam {name}", config=(tyro.conf.FlagCreatePairsOff,))
-        command()
+
+def parse(name: str, arguments: Sequence[str]) -> Callable[[], int | None]:
+    """A command with its options. Exits with status 2 and suggestions for an option that does not exist."""
+    import tyro  # here, so that `wam --help` does not wait for it
+
+    module = importlib.import_module(f"wamlab.commands.{name}")
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+    command: Callable[[], int | None] = tyro.cli(module.Command, args=arguments, prog=f"wam {name}", config=config)
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle torch threads must not spin while the simulator works
     os.environ.setdefault("LP_NUM_THREADS", "0")  # software OpenGL: render in the calling thread, one worker per core
     try:
-        dispatch(sys.argv[1:] if argv is None else argv)
+        return dispatch(sys.argv[1:] if argv is None else argv)
     except WamError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,1 +1,1 @@
-"""`wam data check`: what is wrong with a dataset, named by file, field and episode, with the fix."""
+"""`wam data check DATASET`: what is wrong with a dataset, named by file, field and episode, with the fix."""

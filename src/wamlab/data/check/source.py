@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -42,6 +42,7 @@ class Record:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Source(Protocol):
     """A dataset as the checks of content read it."""
 

@@ -1,0 +1,122 @@
+"""`wam data`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ..spec import ActionKind
+from .console import print_json, progress
+
+Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
+
+
+@dataclass(frozen=True)
+class Check:
+    """Find what is wrong with a dataset of either kind; ends with status 2 if it cannot be used as it is.
+
+    examples:
+      wam data check data/drawer
+    """
+
+    dataset: Folder
+    """folder of an episode store or of a LeRobot dataset"""
+    json: bool = False
+    """print a JSON document"""
+
+    def __call__(self) -> int:
+        from ..data.check.run import check_dataset
+
+        with progress("check") as tick:
+            findings = check_dataset(self.dataset, tick)
+        if self.json:
+            print_json([asdict(finding) for finding in findings])
+        else:
+            print("\n".join(map(str, findings)) or f"{self.dataset}: nothing is wrong")
+        return 2 if any(finding.severity == "error" for finding in findings) else 0
+
+
+@dataclass(frozen=True)
+class Import:
+    """Copy a LeRobot dataset (v3.0 or v2.1) into an episode store, to train on it.
+
+    examples:
+      wam data import downloads/pusht --out data/pusht --size 64 64
+    """
+
+    source: Folder
+    """folder of the LeRobot dataset"""
+    out: Path
+    """folder of the episode store; a stopped import goes on"""
+    size: tuple[int, int] | None = None
+    """height and width to bring every camera to; default: the first camera's"""
+    action_kind: ActionKind | None = None
+    """what the actions mean; default: what the dataset says or its numbers show"""
+    skip_bad: bool = False
+    """leave episodes out that cannot be read, in place of an error"""
+    json: bool = False
+    """print a JSON document"""
+
+    def __call__(self) -> int:
+        from ..data.formats.convert import import_lerobot
+
+        with progress("import") as tick:
+            done = import_lerobot(self.source, self.out, size=self.size, action_kind=self.action_kind,
+                                  skip_bad=self.skip_bad, progress=tick)
+        if self.json:
+            print_json({"out": self.out, "episodes": len(done.store), "skipped": dict(done.skipped)})
+        else:
+            print(f"{len(done.store)} episodes in {self.out}, {len(done.skipped)} left out")
+            print("\n".join(f"  episode {index}: {why}" for index, why in done.skipped), end="")
+        return 0
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write an episode store as a LeRobot v3.0 dataset, whole or not at all.
+
+    examples:
+      wam data export data/drawer --out exports/drawer --video lossless
+    """
+
+    source: Folder
+    """folder of the episode store"""
+    out: Path
+    """folder of the LeRobot dataset"""
+    video: Literal["h264", "av1", "lossless"] = "h264"
+    """codec of the cameras; lossless: pictures in the tables"""
+    json: bool = False
+    """print a JSON document"""
+
+    def __call__(self) -> int:
+        from ..data.formats.convert_out import export_lerobot
+        from ..data.store import EpisodeStore
+
+        store = EpisodeStore.open(self.source)
+        with progress("export") as tick:
+            path = export_lerobot(store, self.out, video=self.video, progress=tick)
+        print_json({"out": path, "episodes": len(store)}) if self.json else print(f"{len(store)} episodes in {path}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Command:
+    """Check a dataset, or move one between this project's episode stores and LeRobot's format.
+
+    Every action has --json. `wam data ACTION --help` says more.
+
+    examples:
+      wam data check data/drawer
+      wam data import downloads/pusht --out data/pusht --size 64 64
+      wam data export data/drawer --out exports/drawer
+    """
+
+    action: (Annotated[Check, tyro.conf.subcommand("check", prefix_name=False)]
+             | Annotated[Import, tyro.conf.subcommand("import", prefix_name=False)]
+             | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)])
+
+    def __call__(self) -> int:
+        return self.action()
