@@ -9,6 +9,7 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import CheckpointError
@@ -17,14 +18,14 @@ T = TypeVar("T")
 
 
 def to_json(value: Any) -> Any:
-    """Dataclasses, mappings, tuples and scalars as plain JSON values."""
+    """Dataclasses, mappings, tuples, paths and scalars as plain JSON values."""
     if is_dataclass(value) and not isinstance(value, type):
         return {"class": type(value).__name__} | {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
         return {str(k): to_json(v) for k, v in value.items()}
     if isinstance(value, tuple | list):
         return [to_json(v) for v in value]
-    return value
+    return str(value) if isinstance(value, Path) else value
 
 
 def from_json(kind: type[T], data: Any, where: str = "config", known: tuple[type, ...] = ()) -> T:

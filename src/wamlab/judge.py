@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
+from .control.replay import replay_control
+from .data.atomic import make_folder, write_whole
 from .data.store import EpisodeStore
-from .evaluate.branches import Branches, Futures
+from .errors import Unanswerable
+from .evaluate.branches import Branches, Futures, imagine_branches
 from .evaluate.log import EvalLog, Score
+from .evaluate.metrics import Metric
 from .evaluate.readout import Readout
-from .evaluate.score import compare_success, score_model, score_nulls, score_readout, score_rollouts
+from .evaluate.score import compare_success, score_branches, score_nulls, score_readout, score_rollouts
+from .evaluate.statistics import clopper_pearson
 from .models.base import WorldActionModel
 
 SHOWN = 2
@@ -22,34 +29,103 @@ Rollouts = Mapping[tuple[str, str], EpisodeStore]
 """(model, task) -> its closed-loop episodes"""
 
 
-def scores_of_rollouts(rollouts: Rollouts, readouts: Mapping[str, Readout], branches: Mapping[str, Branches]) -> list[Score]:
+def store_name(task: str) -> str:
+    """A task's name as a folder's."""
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in task)
+
+
+def replay_score(store: EpisodeStore, scenes: Sequence[int], folder: Path, *, most: int = 4, workers: int = 1,
+                 progress: Callable[[int, int], None] | None = None) -> Score:
+    """How often the best of a few undisturbed demonstrations solves other starts when it is played blindly: the control
+    against tasks that need no perception. The counts are kept in `folder`, and read from there the next time."""
+    task = store.task_spec.task
+    path = folder / f"replay-{store_name(task)}.json"
+    if not path.exists():
+        shown = islice((e for e in store if e.imitate is not None and e.imitate.all() and e.solved), most)
+        demonstrations = list(shown)
+        solved = (replay_control(task, demonstrations, scenes, workers=workers, progress=progress).solved.sum(1).tolist()
+                  if demonstrations else [])
+        make_folder(folder)
+        write_whole(path, json.dumps({"solved": solved, "starts": len(scenes)}).encode())
+    found = json.loads(path.read_text())
+    if not found["solved"]:
+        return Score("control/replay", task, "success", None, unavailable="no undisturbed demonstration solved it")
+    best, n = max(found["solved"]), found["starts"]
+    low, high = clopper_pearson(best, n)
+    return Score("control/replay", task, "success", best / n, low, high, n=n, unit="share",
+                 note=f"best of {len(found['solved'])} demonstrations played open loop; "
+                      f"mean {np.mean(found['solved']) / n:.2f}")
+
+
+def scores_of_rollouts(rollouts: Rollouts, readouts: Mapping[str, Readout], branches: Mapping[str, Branches],
+                       metrics: Sequence[Metric] | None = None) -> list[Score]:
     """Success, foresight, pictures and latency per model and task; and the first model against each other, paired."""
     scores: list[Score] = []
     names = list(dict.fromkeys(name for name, _ in rollouts))
     episodes = {key: tuple(store) for key, store in rollouts.items()}
     for (name, task), store in rollouts.items():
         scales = branches[task].scales() if task in branches else None
-        scores += score_rollouts(name, store.task_spec, episodes[name, task], readout=readouts[task], scales=scales)
+        scores += score_rollouts(name, store.task_spec, episodes[name, task], readout=readouts.get(task), scales=scales,
+                                 metrics=metrics)
     for (name, task), store in rollouts.items():
         if name != names[0]:
             scores.append(compare_success(names[0], name, store.task_spec, episodes[names[0], task], episodes[name, task]))
     return scores
 
 
-def scores_of_branches(models: Mapping[str, WorldActionModel], branches: Mapping[str, Branches],
-                       readouts: Mapping[str, Readout], seed: int) -> tuple[list[Score], dict[tuple[str, str], Futures]]:
-    """What every model imagines for given actions, and the null models through the same code."""
-    scores: list[Score] = []
-    imagined: dict[tuple[str, str], Futures] = {}
+def imagined_futures(models: Mapping[str, WorldActionModel], branches: Mapping[str, Branches], folder: Path,
+                     seed: int) -> tuple[dict[tuple[str, str], Futures], dict[tuple[str, str], str]]:
+    """What every model imagines for given actions, kept in `folder` so that it can be scored again without the model.
+
+    Returns:
+        (model, task) -> futures; and for those that cannot be asked, why.
+    """
+    found: dict[tuple[str, str], Futures] = {}
+    why: dict[tuple[str, str], str] = {}
     for task, truth in branches.items():
         for name, model in models.items():
-            found, futures = score_model(name, model, truth, readout=readouts[task], seed=seed)
-            scores += found
-            if futures is not None:
-                imagined[name, task] = futures
-        scores += score_nulls(truth, readout=readouts[task], seed=seed)
-        scores += score_readout(readouts[task], truth.spec)
-    return scores, imagined
+            path = folder / name / f"{store_name(task)}.safetensors"
+            try:
+                if not path.exists():
+                    imagine_branches(model, truth, seed=seed).save(path)
+                found[name, task] = Futures.load(path)
+            except Unanswerable as error:
+                why[name, task] = error.problem
+    return found, why
+
+
+def scores_of_branches(imagined: Mapping[tuple[str, str], Futures], why: Mapping[tuple[str, str], str],
+                       branches: Mapping[str, Branches], readouts: Mapping[str, Readout], seed: int,
+                       metrics: Sequence[Metric] | None = None) -> list[Score]:
+    """Imagined against true futures of given actions, and the null models through the same code."""
+    scores: list[Score] = []
+    for name, task in [*imagined, *why]:
+        scores += score_branches(name, branches[task], imagined.get((name, task)), readout=readouts.get(task),
+                                 why=why.get((name, task), ""), metrics=metrics)
+    for task, truth in branches.items():
+        scores += score_nulls(truth, readout=readouts.get(task), seed=seed, metrics=metrics)
+        if task in readouts:
+            scores += score_readout(readouts[task], truth.spec)
+    return scores
+
+
+def rescored(run: Path, metrics: Sequence[Metric] | None = None) -> list[Score]:
+    """The scores of a finished run, from what it recorded: nothing is run and no model is asked.
+
+    Raises:
+        DataError: if the run's recordings are missing or damaged.
+    """
+    stores = [EpisodeStore.open(path.parent) for path in sorted((run / "rollouts").glob("*/*/dataset.json"))]
+    rollouts = {(store.path.parent.name, store.task_spec.task): store for store in stores}
+    tasks = {store_name(task): task for _, task in rollouts}
+    readouts = {tasks[path.stem]: Readout.load(path) for path in sorted((run / "readouts").glob("*.safetensors"))}
+    loaded = [Branches.load(path) for path in sorted((run / "branches").glob("*.safetensors"))]
+    branches = {one.spec.task: one for one in loaded}
+    imagined = {(path.parent.name, tasks[path.stem]): Futures.load(path)
+                for path in sorted((run / "futures").glob("*/*.safetensors"))}
+    seed = int(json.loads((run / "run.json").read_text())["seed"])
+    return [*scores_of_rollouts(rollouts, readouts, branches, metrics),
+            *scores_of_branches(imagined, {}, branches, readouts, seed, metrics)]
 
 
 def pictures(branches: Mapping[str, Branches],
@@ -84,10 +160,11 @@ def build(*, out: Path, rollouts: Rollouts, models: Mapping[str, WorldActionMode
           branches: Mapping[str, Branches], controls: Sequence[Score], headers: Mapping[str, Mapping[str, Any]],
           provenance: Mapping[str, Any], timings: Mapping[str, Any], seed: int) -> EvalLog:
     """Score everything. `out` is the folder of the log; recorded paths are relative to it."""
-    scores = [*controls, *scores_of_rollouts(rollouts, readouts, branches)]
-    found, imagined = scores_of_branches(models, branches, readouts, seed)
+    imagined, why = imagined_futures(models, branches, out.parent / "futures", seed)
+    scores = [*controls, *scores_of_rollouts(rollouts, readouts, branches),
+              *scores_of_branches(imagined, why, branches, readouts, seed)]
     arrays, facts = pictures(branches, imagined)
     places = {f"{name}/{task}": str(Path("..") / store.path.relative_to(out.parent))
               for (name, task), store in rollouts.items()}
-    return EvalLog(dict(provenance) | ({"counterfactual": facts} if facts else {}), tuple([*scores, *found]),
+    return EvalLog(dict(provenance) | ({"counterfactual": facts} if facts else {}), tuple(scores),
                    {name: curves_of(header) for name, header in headers.items()}, arrays, places, dict(timings))

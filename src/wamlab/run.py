@@ -6,17 +6,14 @@ ends in the same numbers as one that was not.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from . import checkpoint, judge, recipe
@@ -25,62 +22,24 @@ from .control.collect import collect
 from .control.executor import Executor
 from .control.gate import Gate
 from .control.policy import ModelPolicy
-from .control.replay import replay_control
-from .data.atomic import make_folder, write_whole
 from .data.store import EpisodeStore
 from .data.windows import Windows
-from .errors import DataError, WamError
+from .errors import WamError
 from .evaluate.branches import Branches, Protocol, make_branches
 from .evaluate.log import EvalLog, Score
 from .evaluate.provenance import provenance
 from .evaluate.readout import Readout
 from .evaluate.readout_training import readout_for
 from .evaluate.rollout import held_out, rollout
-from .evaluate.statistics import clopper_pearson
+from .judge import store_name
 from .models.base import WorldActionModel
-from .recipe import Size
+from .run_config import REFERENCE_MINUTES, RunConfig
 from .train import train
 from .types import IMAGINE_AND_ACT
 
 Tick = Callable[[int, int], None]
 Progress = Callable[[str], AbstractContextManager[Tick]]
 """opens a progress bar of that title"""
-REFERENCE_MINUTES = 5.0
-"""the run that the recipes' step counts were chosen for"""
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """What `wam run` does."""
-
-    out: Path = Path("runs/first")
-    """folder of the run; the same command goes on with what is there"""
-    models: tuple[str, ...] = ("uwm", "vla")
-    """recipes (names or paths): the first is the model on show, the others are compared with it"""
-    tasks: tuple[str, ...] = ("metaworld/drawer-open", "metaworld/plate-slide")
-    """tasks that are learned together"""
-    size: Size = "small"
-    """debug: under a minute, learns nothing; small: minutes on a laptop; base: for a GPU"""
-    minutes: float = REFERENCE_MINUTES
-    """scales the steps of training; 5 is what the recipes were tuned for on two cores"""
-    episodes: int = 150
-    """demonstrations per task, disturbed ones and play included"""
-    starts: int = 40
-    """held-out starts per task for each model"""
-    contexts: int = 24
-    """saved states per task for the counterfactual futures"""
-    seed: int = 0
-    execute: int = 4
-    """actions of a chunk that are executed before the model decides again"""
-    workers: int = 2
-    """processes for simulation"""
-
-    def resized(self) -> RunConfig:
-        """The debug size is small in everything, not only in training."""
-        if self.size != "debug":
-            return self
-        return replace(self, episodes=min(self.episodes, 10), starts=min(self.starts, 2),
-                       contexts=min(self.contexts, 3), workers=1)
 
 
 def executor_for(folder: Path, execute: int = 4, recipe_name: str | None = None) -> Executor:
@@ -101,7 +60,7 @@ class Run:
         if config.minutes <= 0:
             raise WamError("training needs time", where="--minutes", expected="above 0", got=config.minutes)
         self.recipes = {self.name(model): self.recipe(model) for model in config.models}
-        self.claim()
+        config.claim()
 
     def recipe(self, model: str) -> recipe.Recipe:
         sized = recipe.load(model).sized(self.config.size)
@@ -110,23 +69,6 @@ class Run:
     @staticmethod
     def name(model: str) -> str:
         return recipe.load(model).name
-
-    def claim(self) -> None:
-        """Make the folder this run's own. Raises DataError if another run is there."""
-        make_folder(self.out)
-        path, mine = self.out / "run.json", to_json(replace(self.asked, out=Path("."), workers=0)) | {"out": "", "workers": 0}
-        mine = json.loads(json.dumps(mine))
-        if path.exists():
-            try:
-                theirs = json.loads(path.read_text())
-            except ValueError:
-                theirs = {}
-            if theirs != mine:
-                changed = sorted(k for k in mine if theirs.get(k) != mine[k])
-                raise DataError("another run is in this folder", where=self.out, expected={k: mine[k] for k in changed},
-                                got={k: theirs.get(k) for k in changed}, fix="choose another --out, or repeat its options")
-        else:
-            write_whole(path, (json.dumps(mine, indent=1) + "\n").encode())
 
     def timed(self, phase: str, start: float) -> None:
         """Add up time over interruptions: what an earlier, stopped call spent is kept."""
@@ -138,7 +80,7 @@ class Run:
         stores, start = {}, time.perf_counter()
         for task in self.config.tasks:
             with self.progress(f"collect {task}") as tick:
-                stores[task] = collect(task, self.config.episodes, self.out / "data" / slug(task), seed=self.config.seed,
+                stores[task] = collect(task, self.config.episodes, self.out / "data" / store_name(task), seed=self.config.seed,
                                        kind="mixed", workers=self.config.workers, progress=tick)
         self.timed("collect", start)
         return stores
@@ -155,7 +97,7 @@ class Run:
     def readouts(self, stores: dict[str, EpisodeStore]) -> dict[str, Readout]:
         found, start = {}, time.perf_counter()
         for task, store in stores.items():
-            path = self.out / "readouts" / f"{slug(task)}.safetensors"
+            path = self.out / "readouts" / f"{store_name(task)}.safetensors"
             if not path.exists():
                 with self.progress(f"learn to read states off frames of {task}") as tick:
                     windows = Windows([store], history=1, chunk=1, offsets=())
@@ -172,36 +114,18 @@ class Run:
             for task in self.config.tasks:
                 with self.progress(f"run {name} on {task}") as tick:
                     found[name, task] = rollout(make, task, held_out(self.config.starts),
-                                                self.out / "rollouts" / name / slug(task), workers=self.config.workers,
+                                                self.out / "rollouts" / name / store_name(task), workers=self.config.workers,
                                                 progress=tick, provenance={"model": name, "seed": self.config.seed})
         self.timed("closed loop", start)
         return found
 
-    def replay(self, stores: dict[str, EpisodeStore], most: int = 4) -> list[Score]:
-        """The control against tasks that need no perception: each of a few demonstrations, played blindly."""
+    def replay(self, stores: dict[str, EpisodeStore]) -> list[Score]:
+        """The control against tasks that need no perception."""
         scores, start = [], time.perf_counter()
         for task, store in stores.items():
-            path = self.out / "controls" / f"replay-{slug(task)}.json"
-            if not path.exists():
-                episodes = (store[i] for i in store.indices())
-                clean = (e for e in episodes if e.imitate is not None and e.imitate.all() and e.solved)
-                shown = list(islice(clean, most))
-                scenes = held_out(self.config.starts)
-                with self.progress(f"replay demonstrations of {task}") as tick:
-                    control = replay_control(task, shown, scenes, workers=self.config.workers, progress=tick) if shown else None
-                make_folder(path.parent)
-                solved = [] if control is None else control.solved.sum(1).tolist()
-                write_whole(path, json.dumps({"solved": solved, "starts": len(scenes)}).encode())
-            found = json.loads(path.read_text())
-            if not found["solved"]:
-                scores.append(Score("control/replay", task, "success", None,
-                                    unavailable="no undisturbed demonstration solved it"))
-                continue
-            best, n = max(found["solved"]), found["starts"]
-            low, high = clopper_pearson(best, n)
-            scores.append(Score("control/replay", task, "success", best / n, low, high, n=n, unit="share",
-                                note=f"best of {len(found['solved'])} demonstrations played open loop; "
-                                     f"mean {np.mean(found['solved']) / n:.2f}"))
+            with self.progress(f"replay demonstrations of {task}") as tick:
+                scores.append(judge.replay_score(store, held_out(self.config.starts), self.out / "controls",
+                                                 workers=self.config.workers, progress=tick))
         self.timed("replay", start)
         return scores
 
@@ -251,21 +175,13 @@ class Run:
     def provenance(self, stores: dict[str, EpisodeStore]) -> dict[str, Any]:
         c = self.config
         return provenance(
-            self.command(), seeds=[c.seed], renderer=sorted({store.renderer for store in stores.values()}),
+            self.asked.command(), seeds=[c.seed], renderer=sorted({store.renderer for store in stores.values()}),
             models={name: made.summary for name, made in self.recipes.items()},
             recipes={name: to_json(made) for name, made in self.recipes.items()},
             run={k: v for k, v in to_json(c).items() if k not in ("out", "class")},
             goal={task: store.task_spec.goal_visible for task, store in stores.items()},
             held_out=f"evaluation scenes {held_out(1)[0]} to {held_out(c.starts)[-1]}; demonstrations use scenes below them",
         )
-
-    def command(self) -> str:
-        """The command line that repeats this run."""
-        base, words = RunConfig(), ["wam run"]
-        for key, value in vars(self.asked).items():
-            if value != getattr(base, key):
-                words += [f"--{key}", *(map(str, value) if isinstance(value, tuple) else [str(value)])]
-        return " ".join(words)
 
 
 def run(config: RunConfig, progress: Progress | None = None) -> EvalLog:
@@ -284,7 +200,3 @@ def run(config: RunConfig, progress: Progress | None = None) -> EvalLog:
     finally:
         torch.set_num_threads(threads)
 
-
-def slug(task: str) -> str:
-    """A task's name as a folder's."""
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in task)

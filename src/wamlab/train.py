@@ -6,7 +6,6 @@ random state. With `torchrun`, every process takes its share of each batch and g
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from .data.store import EpisodeStore
 from .data.windows import Windows
 from .errors import CheckpointError, WamError
 from .models.base import WorldActionModel
-from .optimise import Fit
+from .optimise import Fit, join_processes
 from .recipe import Recipe
 from .types import WORLD_MODEL, Batch
 
@@ -226,13 +225,6 @@ class Trainer:
         checkpoint.fill(self.model, {k[6:]: v for k, v in tensors.items() if k.startswith("model/")}, found[-1])
         self.curves = header["curves"]
         return header["stage"], header["step"], {k: v.to(self.device) for k, v in tensors.items()}
-
-
-def join_processes() -> str:
-    """Join the group that `torchrun` announces, if any. Returns the device to train on."""
-    if "RANK" in os.environ and not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
 
 
 def train(recipe: Recipe, stores: Sequence[EpisodeStore], out: str | Path, *, seed: int = 0,

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import tyro
 
-from ..evaluate.log import Score
-from ..evaluate.metrics import Evidence, Metric, discover, get, load
+from ..evaluate.metrics import Metric, discover, get, load
+from ..evaluate.score import score_rollouts
+from ..judge import rescored
 from .console import print_json, print_table
 from .places import stores
 
@@ -28,7 +29,7 @@ class Command:
     """
 
     rollouts: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROLLOUTS")]
-    """dataset of rollouts (wam rollout), or a run's folder: then all its rollouts"""
+    """dataset of rollouts (wam rollout), or a run's folder: then all its rollouts, branches and imagined futures"""
     metric: tuple[str, ...] = ()
     """names of metrics or Python files of your own; default: all metrics of the package"""
     json: bool = False
@@ -36,10 +37,11 @@ class Command:
 
     def __call__(self) -> None:
         metrics = [one for name in self.metric for one in chosen(name)] or list(discover().values())
-        scores: list[Score] = []
-        for name, store in stores(self.rollouts).items():
-            episodes = tuple(store)
-            scores += [score for metric in metrics for score in metric(Evidence(name, store.task_spec, episodes))]
+        if (self.rollouts / "run.json").is_file():
+            scores = rescored(self.rollouts, metrics)
+        else:
+            scores = [score for name, store in stores(self.rollouts).items()
+                      for score in score_rollouts(name, store.task_spec, tuple(store), metrics=metrics)]
         if self.json:
             print_json([asdict(score) for score in scores])
         else:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import SpecError
+from ..parts.augmentation import shifted
 from ..parts.coupling import Coupling
 from ..parts.processes import FlowMatching, Process
 from ..parts.representations import ConvAutoencoder, Representation
@@ -193,7 +194,7 @@ class StreamWAM(WorldActionModel):
             tau = torch.where(blurred, torch.rand(len(batch), generator=generator).to(device), torch.ones((), device=device))
             values["future@clean"] = self.processes["future"].corrupt(data["future"], noise["future"], tau)
             clock["future@clean"] = tau
-        context = self._augment(batch.context, generator)
+        context = shifted(batch.context, self.config.shift, generator) if self.training else batch.context
         outputs: dict[str, Tensor] = {}
         for number, network in enumerate(self.networks):
             conditions = self._conditions(network, context)
@@ -239,18 +240,6 @@ class StreamWAM(WorldActionModel):
     def _conditions(self, network: Network, context: Context) -> dict[str, Tensor]:
         state = (context.state - self.state_mean) / self.state_scale
         return network.conditions(context.frames.float() / 255, state, context.instruction)
-
-    def _augment(self, context: Context, generator: torch.Generator) -> Context:
-        """Shift the context frames of each sample by a random whole number of pixels, repeating the border."""
-        if not (self.training and self.config.shift):
-            return context
-        size, (h, w), s = len(context), context.frames.shape[-2:], self.config.shift
-        move = torch.randint(-s, s + 1, (size, 2), generator=generator).to(context.frames.device)
-        rows = (torch.arange(h, device=move.device) + move[:, :1]).clamp(0, h - 1)
-        columns = (torch.arange(w, device=move.device) + move[:, 1:]).clamp(0, w - 1)
-        samples = torch.arange(size, device=move.device)[:, None, None]
-        last = context.frames.permute(0, 3, 4, 1, 2)[samples, rows[:, :, None], columns[:, None, :]]
-        return Context(last.permute(0, 3, 4, 1, 2).contiguous(), context.state, context.instruction)
 
     def _predict(self, context: Context, given: Given, query: Query, seeds: Sequence[int]) -> Prediction:
         return sample(self, context, given, query, seeds)

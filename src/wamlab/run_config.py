@@ -1,0 +1,79 @@
+"""What `wam run` does: its settings, and the folder they claim."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .config import to_json
+from .data.atomic import make_folder, write_whole
+from .errors import DataError
+from .recipe import Size
+
+REFERENCE_MINUTES = 5.0
+"""the run that the recipes' step counts were chosen for"""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What `wam run` does."""
+
+    out: Path = Path("runs/first")
+    """folder of the run; the same command goes on with what is there"""
+    models: tuple[str, ...] = ("uwm", "vla")
+    """recipes (names or paths): the first is the model on show, the others are compared with it"""
+    tasks: tuple[str, ...] = ("metaworld/drawer-open", "metaworld/plate-slide")
+    """tasks that are learned together"""
+    size: Size = "small"
+    """debug: under a minute, learns nothing; small: minutes on a laptop; base: for a GPU"""
+    minutes: float = REFERENCE_MINUTES
+    """scales the steps of training; 5 is what the recipes were tuned for on two cores"""
+    episodes: int = 150
+    """demonstrations per task, disturbed ones and play included"""
+    starts: int = 40
+    """held-out starts per task for each model"""
+    contexts: int = 24
+    """saved states per task for the counterfactual futures"""
+    seed: int = 0
+    execute: int = 4
+    """actions of a chunk that are executed before the model decides again"""
+    workers: int = 2
+    """processes for simulation"""
+
+    def resized(self) -> RunConfig:
+        """The debug size is small in everything, not only in training."""
+        if self.size != "debug":
+            return self
+        return replace(self, episodes=min(self.episodes, 10), starts=min(self.starts, 2),
+                       contexts=min(self.contexts, 3), workers=1)
+
+    def command(self) -> str:
+        """The command line that repeats this run."""
+        base, words = RunConfig(), ["wam run"]
+        for key, value in vars(self).items():
+            if value != getattr(base, key):
+                words += [f"--{key}", *(map(str, value) if isinstance(value, tuple) else [str(value)])]
+        return " ".join(words)
+
+    def claim(self) -> None:
+        """Make the folder this run's own. Where the run lies and how many processes it takes change no number.
+
+        Raises:
+            DataError: if another run is there.
+        """
+        make_folder(self.out)
+        path = self.out / "run.json"
+        mine = {k: v for k, v in to_json(self).items() if k not in ("out", "workers", "class")}
+        if not path.exists():
+            write_whole(path, (json.dumps(mine, indent=1) + "\n").encode())
+            return
+        try:
+            theirs = json.loads(path.read_text())
+        except ValueError:
+            raise DataError("the run's record is damaged", where=path, expected="JSON", got="something else",
+                            fix="delete the folder, or choose another --out") from None
+        changed = sorted(k for k in mine if theirs.get(k) != mine[k])
+        if changed:
+            raise DataError("another run is in this folder", where=self.out, expected={k: mine[k] for k in changed},
+                            got={k: theirs.get(k) for k in changed}, fix="choose another --out, or repeat its options")
