@@ -22,8 +22,9 @@ def push(gripper, thing):
     return np.where(distance < RADIUS, gripper + gap / np.maximum(distance, 1e-9) * RADIUS, thing)
 
 
-def effects(contexts=80, seed=0):
-    """True futures of 9 constant actions from each context; `imagined` is the truth."""
+def effects(contexts=80, seed=0, late=False):
+    """True futures of 9 constant actions from each context, with `late` also of two that equal the first for half the time;
+    `imagined` is the truth."""
     generator = np.random.default_rng(seed)
     block = generator.uniform(0.3, 0.7, (contexts, 2))
     approach = generator.uniform(0, 2 * np.pi, contexts)
@@ -33,9 +34,13 @@ def effects(contexts=80, seed=0):
     heading = approach[:, None] + _ANGLES
     velocity = _SPEEDS[None, :, None] * np.stack([np.cos(heading), np.sin(heading)], -1)
     start = {"gripper": gripper, "block": block, "distractor": distractor}
-    now = {name: np.repeat(value[:, None], len(KINDS), 1) for name, value in start.items()}
+    kinds = (*KINDS, "late stop", "late turn") if late else KINDS
+    velocity = velocity[:, [*range(len(KINDS)), 0, 0][:len(kinds)]]
+    now = {name: np.repeat(value[:, None], len(kinds), 1) for name, value in start.items()}
     steps = {name: [] for name in now}
-    for _ in range(STEPS):
+    for step in range(STEPS):
+        if late and step == STEPS // 2:
+            velocity[:, -2:] = np.stack([0 * velocity[:, 0], velocity[:, KINDS.index("turn +90")]], 1)
         now["gripper"] = now["gripper"] + velocity
         for name in ("block", "distractor"):
             now[name] = push(now["gripper"], now[name])
@@ -43,4 +48,4 @@ def effects(contexts=80, seed=0):
             steps[name].append(value)
     real = {name: np.stack(values, 2) for name, values in steps.items()}
     strata = tuple("near" if c % 2 else "free" for c in range(contexts))
-    return Effects(start, real, real, tuple(range(1, STEPS + 1)), KINDS, strata)
+    return Effects(start, real, real, tuple(range(1, STEPS + 1)), kinds, strata, onset=STEPS // 2)

@@ -70,11 +70,26 @@ def random_chunk(space: Space, chunk: ndarray, generator: np.random.Generator) -
     return np.where(space.motion, np.repeat(pieces, 4, 0)[:len(chunk)], chunk)
 
 
+def late(change: Change) -> Change:
+    """The factual chunk for its first half, changed from then on: until there, both have the same future."""
+    return lambda space, chunk, generator: np.concatenate([chunk[:parting(len(chunk))],
+                                                           change(space, chunk, generator)[parting(len(chunk)):]])
+
+
+def parting(horizon: int) -> int:
+    """For how many steps the late actions equal the factual one."""
+    return horizon // 2
+
+
 ACTIONS: dict[str, Change] = {
     "factual": dose(1), "null": dose(0), "dose 0.25": dose(0.25), "dose 0.5": dose(0.5), "reverse": dose(-1),
     "turn +90": turn(1), "turn -90": turn(-1), "random direction": random_direction, "random chunk": random_chunk,
 }
 """by name, in the order in which they are tried; the first is the factual one"""
+STANDARD = tuple(ACTIONS)
+"""the nine actions of protocol CC-1.0"""
+LATE = ("late stop", "late turn")
+ACTIONS |= {"late stop": late(dose(0)), "late turn": late(turn(1))}
 
 
 def action_set(spec: ActionSpec, factual: Chunk, generator: np.random.Generator,

@@ -21,7 +21,7 @@ from safetensors.numpy import save as to_bytes
 from ..data.atomic import write_whole
 from ..errors import DataError
 from ..spec import TaskSpec, from_json, to_json
-from .actions import ACTIONS
+from .actions import STANDARD
 from .metrics.base import sigma
 
 VERSION = "branches-1"
@@ -44,7 +44,7 @@ class Protocol:
     history: int = 1
     """observations up to the saved state that a model may see"""
     seed: int = 0
-    actions: tuple[str, ...] = tuple(ACTIONS)
+    actions: tuple[str, ...] = STANDARD
     options: Mapping[str, Any] = field(default_factory=dict)
     """keyword arguments for `simulators.make`, JSON values"""
 

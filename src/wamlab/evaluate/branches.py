@@ -27,7 +27,7 @@ from .branch_data import FIRST_SCENE, STRATA, Branches, Protocol, joined
 from .imagining import Futures, imagine_branches
 from .metrics.base import GROUPS, moved
 
-__all__ = ["STRATA", "Branches", "Futures", "Protocol", "imagine_branches", "make_branches", "scene_branches"]
+__all__ = ["STRATA", "Branches", "Futures", "Protocol", "imagine_branches", "make_branches", "revisit", "scene_branches"]
 
 Progress = Callable[[int, int], None]
 
@@ -144,6 +144,12 @@ def scene_branches(simulator: Simulator, protocol: Protocol, number: int) -> Bra
         stack("state", blank["state"]), {e.name: stack(f"truth/{e.name}", blank[f"truth/{e.name}"]) for e in spec.entities},
         stack("success", blank["success"]), stack("frames", blank["frames"]), np.full(len(rows), seed, np.int64),
         np.array([step for step, _ in rows], np.int64), np.array([stratum for _, stratum in rows], np.int64))
+
+
+def revisit(simulator: Simulator, protocol: Protocol, scene: int) -> Visit:
+    """Play a scene of these branches again, to the same bits; every step's state is saved."""
+    number = scene - FIRST_SCENE - protocol.seed * 100_000
+    return _visit(simulator, scene, protocol.horizon, np.random.default_rng([protocol.seed, number, 7]))
 
 
 def _visit(simulator: Simulator, seed: int, horizon: int, generator: np.random.Generator) -> Visit:

@@ -16,6 +16,7 @@ from ..errors import WamError
 from ..models.base import WorldActionModel
 from ..spec import EntitySpec, TaskSpec
 from ..types import Episode
+from .actions import parting
 from .branch_data import Branches
 from .conformance.pixels import NULL_FUTURES
 from .conformance.saboteurs import sabotage
@@ -137,7 +138,7 @@ def read_effects(branches: Branches, futures: Futures, readout: Readout) -> Effe
     noise = {name: still_noise(branches.spec.entity(name), ceiling[name] - base[name], real[name] - base[name])
              for name in known}
     return Effects(start, made, {name: real[name] for name in known}, futures.offsets, branches.protocol.actions,
-                   branches.strata, ceiling, noise)
+                   branches.strata, ceiling, noise, step=branches.step, onset=parting(branches.protocol.horizon))
 
 
 def still_noise(entity: EntitySpec, read: ndarray, real: ndarray) -> float:
@@ -152,7 +153,8 @@ def true_effects(branches: Branches, offsets: tuple[int, ...] | None = None) -> 
     """The effects that an oracle in state space imagines."""
     offsets = offsets or branches.protocol.offsets
     real = branches.real(offsets)
-    return Effects(branches.start(), real, real, offsets, branches.protocol.actions, branches.strata)
+    return Effects(branches.start(), real, real, offsets, branches.protocol.actions, branches.strata, step=branches.step,
+                   onset=parting(branches.protocol.horizon))
 
 
 def score_model(name: str, model: WorldActionModel, branches: Branches, *, readout: Readout | None = None,

@@ -111,6 +111,26 @@ def late(truth: Truth, lag: int = 1) -> States:
             for name, real in truth.real.items()}
 
 
+def leaky(truth: Truth, width: int = 5) -> States:
+    """Blurred over time in both directions: what happens later shows before."""
+    def blurred(real: ndarray) -> ndarray:
+        steps = np.arange(real.shape[2])
+        near = (np.abs(steps[:, None] - steps) <= width // 2).astype(float)
+        return np.einsum("st,cktd->cksd", near / near.sum(1, keepdims=True), real)
+
+    return {name: blurred(real) for name, real in truth.real.items()}
+
+
+def vanishing(truth: Truth) -> States:
+    """True, but manipulated things vanish in the second half: they are far outside from one moment to the next."""
+    def gone(real: ndarray) -> ndarray:
+        made = real.copy()
+        made[:, :, real.shape[2] // 2:] += 3 * (real.max((0, 1, 2)) - real.min((0, 1, 2)) + 1)
+        return made
+
+    return {name: gone(real) if name in truth.names("object") else real for name, real in truth.real.items()}
+
+
 SABOTEURS: dict[str, Callable[[Truth], States]] = {
     "oracle": each(lambda real, start: real),
     "noise_0.1": partial(noisy, dose=0.1),
@@ -130,6 +150,8 @@ SABOTEURS: dict[str, Callable[[Truth], States]] = {
     "identity_swap": swapped,
     "diverse": diverse,
     "late": late,
+    "leaky": leaky,
+    "vanishing": vanishing,
     "time_reversed": each(lambda real, start: real[:, :, ::-1]),
 }
 

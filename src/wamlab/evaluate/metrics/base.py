@@ -21,8 +21,8 @@ from ...types import Episode
 from ..log import Score
 from ..statistics import Estimate, Interval
 
-Need = Literal["episodes", "frames", "foresight", "effects"]
-NEEDS: tuple[Need, ...] = ("episodes", "frames", "foresight", "effects")
+Need = Literal["episodes", "frames", "foresight", "effects", "answers"]
+NEEDS: tuple[Need, ...] = ("episodes", "frames", "foresight", "effects", "answers")
 GROUPS: dict[str, tuple[Group, ...]] = {"robot": ("robot",), "object": ("object", "articulation"), "bystander": ("bystander",)}
 """entity groups that measures are told for; "object" is everything that is there to be manipulated"""
 
@@ -82,6 +82,30 @@ class Effects:
     """what the readout makes of the true frames"""
     noise: Mapping[str, float] = field(default_factory=dict)
     """per entity, the displacement that a readout may see where nothing moves; 0 where states are known exactly"""
+    uncertainty: Float[ndarray, "C K"] | None = None
+    """how unsure the model was of each future before anything was tried; None: it gave no such number"""
+    step: Int[ndarray, "C"] | None = None
+    """control step of each saved state within its scene, where known"""
+    onset: int | None = None
+    """steps for which actions whose name begins with "late" equal the factual one"""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """K futures offered to a model in each of C saved states, and what the actions that it answered really did."""
+
+    start: Mapping[str, Float[ndarray, "C D"]]
+    offered: Mapping[str, Float[ndarray, "C K T D"]]
+    """true states of the offered futures"""
+    consequence: Mapping[str, Float[ndarray, "C K T D"]]
+    """true states after executing the answers from the restored state"""
+    offsets: tuple[int, ...]
+    kinds: tuple[str, ...]
+    """names of the actions whose futures were offered"""
+    strata: tuple[str, ...]
+    controls: Mapping[str, Mapping[str, Float[ndarray, "C T D"]]] = field(default_factory=dict)
+    """consequences when the model was offered its "own" future, the "swapped" one of another context, a "frozen" one, a
+    "sham" (its own with an imperceptible change) or none ("blocked"); those that could not be asked are left out"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +118,7 @@ class Evidence:
     frames: FramePairs | None = None
     foresight: Foresight | None = None
     effects: Effects | None = None
+    answers: Answers | None = None
     scales: Mapping[str, float] = field(default_factory=dict)
     """sigma per entity: the unit in which its effects are counted; empty: taken from the true effects at hand"""
     missing: Mapping[str, str] = field(default_factory=dict)

@@ -8,6 +8,7 @@ Definitions: the reference page on causal consistency, sections 6 and 7.1. Lette
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -103,15 +104,15 @@ def cc_a2f(evidence: Evidence) -> Sequence[Score]:
             scores += [evidence.score(name + part, None, unavailable=why) for part in PARTS]
             continue
         sums = _products(evidence, group, effects.imagined)
-        scores += [_estimate(evidence, name + part, sums.sum(1), function) for part, function in PARTS.items()]
+        scores += [estimate(evidence, name + part, sums.sum(1), function) for part, function in PARTS.items()]
         if effects.ceiling is not None:
             ceiling = _products(evidence, group, effects.ceiling).sum(1)
-            scores.append(_estimate(evidence, name + ".ceiling", ceiling, concordance))
+            scores.append(estimate(evidence, name + ".ceiling", ceiling, concordance))
         for number, offset in enumerate(effects.offsets):
-            scores.append(_estimate(evidence, f"{name}.at{offset}", sums[:, number], concordance))
+            scores.append(estimate(evidence, f"{name}.at{offset}", sums[:, number], concordance))
         for stratum in dict.fromkeys(effects.strata):
             inside = np.array([s == stratum for s in effects.strata])
-            scores.append(_estimate(evidence, f"{name}.{stratum}", sums[inside].sum(1), concordance))
+            scores.append(estimate(evidence, f"{name}.{stratum}", sums[inside].sum(1), concordance))
     return scores
 
 
@@ -123,16 +124,18 @@ def _headline(evidence: Evidence, reasons: Mapping[str, str], effects: Effects) 
             yield evidence.score(name, None, unavailable=why)
         else:
             sums = np.stack([_products(evidence, group, imagined).sum(1) for group in HEADLINE], 1)
-            yield _estimate(evidence, name, sums.reshape(len(sums), -1),
+            yield estimate(evidence, name, sums.reshape(len(sums), -1),
                             lambda s: concordance(s.reshape(-1, 2, 3)).mean(-1))
 
 
-def _estimate(evidence: Evidence, name: str, sums: Float[ndarray, "C Q"], function: Callable[[ndarray], ndarray]) -> Score:
+def estimate(evidence: Evidence, name: str, sums: Float[ndarray, "C Q"], function: Callable[[ndarray], ndarray],
+             **more: Any) -> Score:
+    """A score of a statistic of sums over contexts with its bootstrap interval; unavailable where it is 0 / 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         value = float(function(sums.sum(0, keepdims=True))[0])
     if not np.isfinite(value):
         return evidence.score(name, None, unavailable="neither the truth nor the imagination depends on the action here")
-    return evidence.score(name, cluster_bootstrap(sums, function) or value, n=len(sums))
+    return evidence.score(name, cluster_bootstrap(sums, function) or value, n=len(sums), **more)
 
 
 def false_effect(evidence: Evidence) -> Sequence[Score]:
@@ -163,11 +166,12 @@ def _rates(evidence: Evidence, name: str, happened: bool) -> Sequence[Score]:
                 asked = moved(entity, real, 2 * tau).any(-1) if happened else ~moved(entity, real).any(-1)
                 counts += np.stack([(asked & (made != happened)).sum(1), asked.sum(1)], -1)
             totals[suffix].append(counts)
-            scores.append(_share(evidence, f"{name}.{group}{suffix}", counts))
-    return [_share(evidence, name + suffix, np.sum(parts, 0)) for suffix, parts in totals.items() if parts] + scores
+            scores.append(share(evidence, f"{name}.{group}{suffix}", counts))
+    return [share(evidence, name + suffix, np.sum(parts, 0)) for suffix, parts in totals.items() if parts] + scores
 
 
-def _share(evidence: Evidence, name: str, counts: Float[ndarray, "C 2"]) -> Score:
+def share(evidence: Evidence, name: str, counts: Float[ndarray, "C 2"]) -> Score:
+    """A share with its interval, from (hits, cases) per context."""
     if not counts[:, 1].sum():
         return evidence.score(name, None, unavailable="no such case among these contexts and actions")
     estimate = cluster_bootstrap(counts, lambda s: s[..., 0] / s[..., 1])
