@@ -17,8 +17,10 @@ from wamlab.types import Episode
 
 SIZE = 32
 SPEC = TaskSpec(
-    task="bench", instruction="grip the block", cameras=("main", "wrist"), image_size=(SIZE, SIZE), state=("x (m)", "y (m)", "gripper (1)"),
-    action=ActionSpec(("dx", "dy", "gripper"), (-1.0, -1.0, -1.0), (1.0, 1.0, 1.0), ("0.06 m/step", "0.06 m/step", "0.3/step"), "delta"),
+    task="bench", instruction="grip the block", cameras=("main", "wrist"), image_size=(SIZE, SIZE),
+    state=("x (m)", "y (m)", "gripper (1)"),
+    action=ActionSpec(("dx", "dy", "gripper"), (-1.0, -1.0, -1.0), (1.0, 1.0, 1.0), ("0.06 m/step", "0.06 m/step", "0.3/step"),
+                      "delta"),
     entities=(EntitySpec("block", "object", ("x", "y"), ("m", "m"), 0.01),), control_hz=10.0, max_steps=60)
 ROWS, COLUMNS = np.mgrid[0:SIZE, 0:SIZE] / (SIZE - 1)
 
@@ -39,14 +41,14 @@ def draw(x: float, y: float, grip: float, block: np.ndarray, wrist: bool) -> np.
     return picture.round().astype(np.uint8)
 
 
-def bench_episode(number: int, seed: int = 0, steps: int = 22) -> Episode:
+def bench_episode(number: int, seed: int = 0, steps: int = 26) -> Episode:
     generator = np.random.default_rng([seed, number])
     steps += int(generator.integers(0, 4))
     block, place = generator.uniform(0.25, 0.75, 2), generator.uniform(0.1, 0.9, 2)
     grip, heading = float(generator.uniform(0, 0.4)), generator.uniform(-1, 1, 2)
     states, actions = [np.array([*place, grip])], []
     for t in range(steps):
-        heading = 0.8 * heading + 0.4 * generator.uniform(-1, 1, 2)
+        heading = 0.8 * heading + 0.4 * generator.uniform(-1, 1, 2) + 0.3 * (0.5 - place)  # away from the edges
         way = np.clip((block - place) * 6, -1, 1) if t > steps // 2 else heading
         action = np.array([*np.clip(way + generator.normal(0, 0.25, 2), -1, 1), np.clip(np.sin(0.9 * t + number) * 1.2, -1, 1)])
         place = np.clip(place + 0.06 * action[:2], 0.02, 0.98)
@@ -61,12 +63,12 @@ def bench_episode(number: int, seed: int = 0, steps: int = 22) -> Episode:
                    {"block": np.repeat(block[None], steps + 1, 0)}, meta={"seed": number, "renderer": "bench-1"})
 
 
-def bench_store(path: Path, episodes: int = 8, seed: int = 0) -> EpisodeStore:
+def bench_store(path: Path, episodes: int = 10, seed: int = 0) -> EpisodeStore:
     store = EpisodeStore.create(path, SPEC, "bench-1", {"source": "test"})
     for number in range(episodes):
         store.append(bench_episode(number, seed))
     return store
 
 
-def bench_lerobot(folder: Path, episodes: int = 8, video: str = "h264", seed: int = 0) -> Path:
+def bench_lerobot(folder: Path, episodes: int = 10, video: str = "h264", seed: int = 0) -> Path:
     return export_lerobot(bench_store(folder / "store", episodes, seed), folder / "lerobot", video=video)

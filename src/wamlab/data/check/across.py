@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -11,6 +11,9 @@ from numpy import ndarray
 
 from .finding import Finding, listing
 from .source import Record, Source
+
+SAME = 0.07
+"""two films are the same if they differ by less than this share of what moves in one"""
 
 
 def speeds(records: Sequence[Record]) -> Float64[ndarray, "P"]:
@@ -94,6 +97,29 @@ def check_copies(records: Sequence[Record], source: Source) -> list[Finding]:
             near = [other.index for other, theirs in members[:number] if np.abs(numbers - theirs).max() < 0.02]
             if near:
                 found.append(_copy(record, source, near[0], "is nearly a copy of"))
+    return found
+
+
+def check_copied_pictures(records: Sequence[Record], thumbs: Sequence[Mapping[str, ndarray]]) -> list[Finding]:
+    """Episodes whose pictures are another one's, to within what a codec changes, though their numbers differ: the two
+    differ by far less than what moves in one of them."""
+    found = list[Finding]()
+    for camera in thumbs[0]:
+        parts = [(float(own[camera][:12].mean()), number) for number, own in enumerate(thumbs) if len(own[camera]) >= 12]
+        motion = {number: float(np.abs(thumbs[number][camera] - thumbs[number][camera][0]).mean()) for _, number in parts}
+        parts.sort()
+        for place, (brightness, number) in enumerate(parts):
+            for other_brightness, other in parts[place + 1:]:
+                if other_brightness - brightness > 0.2 * motion[number]:
+                    break
+                length = min(len(thumbs[number][camera]), len(thumbs[other][camera]))
+                apart = float(np.abs(thumbs[number][camera][:length] - thumbs[other][camera][:length]).mean())
+                if apart < SAME * min(motion[number], motion[other]):
+                    one, two = sorted((number, other))
+                    found.append(Finding(
+                        "duplicate", "error", records[two].files[camera], camera, records[two].index,
+                        f"the pictures are those of episode {records[one].index}", "pictures of its own", "the same pictures",
+                        "give the episode its own video back, or leave it out"))
     return found
 
 

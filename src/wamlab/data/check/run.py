@@ -11,7 +11,7 @@ from ...errors import DataError, WamError
 from ..formats.lerobot import LeRobot
 from ..formats.sidecar import read_sidecar
 from ..store import EpisodeStore
-from .across import check_channels, check_copies, check_outcomes, moving, speeds
+from .across import check_channels, check_copied_pictures, check_copies, check_outcomes, moving, speeds
 from .appearance import Look, check_traits, check_views, look, shrink
 from .content import BLACK, check_pictures, check_times, check_values, energy
 from .finding import Finding, from_error
@@ -87,5 +87,6 @@ def check_content(source: Source, progress: Progress | None = None) -> list[Find
     for (record, bright), own, move in zip(black, energies, moves, strict=True):
         found += check_pictures(record, bright, move, usual, own, dark)
     found += check_channels(records, source) + check_copies(records, source) + check_outcomes(records, source)
-    found += check_views(records, looks) + check_traits(records, looks, source)
+    found += check_copied_pictures(records, [e.thumbs for e in kept]) + check_views(records, looks)
+    found += check_traits(records, looks, source)
     return found + check_actions(kept, source) + check_pairing(kept, source)

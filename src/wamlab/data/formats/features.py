@@ -126,8 +126,9 @@ def read_feature(entry: Any, where: str) -> Feature:
         raise DataError("the shape is too large", where=f"{where}.shape", expected=f"at most {PIXELS * 4} numbers", got=shape)
     names = flat_names(entry.get("names"))
     if dtype in PICTURES:
-        if len(shape) != 3:
-            raise DataError("a picture has three sides", where=f"{where}.shape", expected="height, width, channels", got=shape)
+        if len(shape) != 3 or len(names) not in (0, 3):
+            raise DataError("a picture has three sides", where=f"{where}.shape and names", expected="height, width, channels",
+                            got=f"{shape}, {', '.join(names)[:80]}")
         if (names[:1] or ("",))[0].startswith("channel") or (not names and shape[2] > 4 >= shape[0]):
             shape = (shape[1], shape[2], shape[0])
         if shape[2] not in (1, 3, 4):

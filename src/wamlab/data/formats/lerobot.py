@@ -37,6 +37,10 @@ class LeRobot:
     def __init__(self, root: Path, info: Info, tasks: dict[int, str], rows: list[Row]):
         self.root, self.info, self.tasks, self.rows = root, info, tasks, rows
         self._by_index = {row.index: row for row in rows}
+        if len(self._by_index) < len(rows):
+            twice = next(row for number, row in enumerate(rows) if any(row.index == other.index for other in rows[:number]))
+            raise DataError(f"there are two episodes {twice.index}", where=f"{twice.source}, field episode_index",
+                            expected="a number of its own for each episode", got=twice.index, fix="renumber the episodes")
         self._before = _frames_before(rows)
         self._videos: dict[Path, VideoInfo] = {}
         self._positions: dict[Path, Int64[ndarray, "N"]] = {}
