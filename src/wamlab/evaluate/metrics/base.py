@@ -191,7 +191,8 @@ class Metric:
         return scores
 
     def _unavailable(self, evidence: Evidence, why: str) -> tuple[Score, ...]:
-        return tuple(evidence.score(self.name + ending, None, unavailable=why) for ending in self.main)
+        prefix = evidence.frames.prefix if "frames" in self.needs and evidence.frames is not None else ""
+        return tuple(evidence.score(prefix + self.name + ending, None, unavailable=why) for ending in self.main)
 
 
 def positions(entity: EntitySpec) -> int:
