@@ -85,7 +85,7 @@ def test_unknown_names_are_answered_with_near_ones():
         make("metaworld/draw-open")
     with pytest.raises(UnknownName, match="pushworld"):
         make("pushwrld")
-    assert len(tasks()) == 51
+    assert len(tasks()) == 57
 
 
 def test_own_simulator_by_path(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""Simulators by name: `make("metaworld/push")`, `make("pushworld")`, `make("my_world.py:MyWorld")`."""
+"""Simulators by name: `make("metaworld/push")`, `make("pushworld")`, `make("physics/drop")`, `make("my_world.py:MyWorld")`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ __all__ = ["Modality", "Observation", "Simulator", "make", "tasks"]
 def tasks() -> tuple[str, ...]:
     """Names of all tasks that `make` knows."""
     from .metaworld_instructions import INSTRUCTIONS
+    from .physics_scenes import SCENES
 
-    return ("pushworld", *(f"metaworld/{name}" for name in sorted(INSTRUCTIONS)))
+    return ("pushworld", *(f"metaworld/{name}" for name in sorted(INSTRUCTIONS)), *(f"physics/{name}" for name in SCENES))
 
 
 def make(name: str, **options: Any) -> Simulator:
@@ -38,6 +39,10 @@ def make(name: str, **options: Any) -> Simulator:
         from .pushworld import PushWorld
 
         return PushWorld(**options)
+    if name.startswith("physics/"):
+        from .physics import PhysicsWorld
+
+        return PhysicsWorld(name, **options)
     from .metaworld import MetaWorld
 
     return MetaWorld(name, **options)
