@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from wamlab.data.store import EpisodeStore
+from wamlab.evaluate.conformance.gate import OWN, write
 from wamlab.evaluate.log import EvalLog, Score
 from wamlab.spec import ActionSpec, EntitySpec, TaskSpec
 from wamlab.types import Episode, Imagined
@@ -92,4 +93,5 @@ def write_run(folder: Path, tasks: tuple[str, ...] = ("toy/left", "toy/right")) 
                   "models": {"uwm": "joint future and action, one stream", "vla": "reactive baseline without a future"}}
     log = EvalLog(provenance, tuple(scores), curves, arrays, stores, {"train": 12.5})
     log.save(folder / "log")
+    write({"tidiness": ["toy"]}, folder / "log" / OWN)
     return log

@@ -31,7 +31,7 @@ def pushworld(tmp_path_factory):
 @pytest.fixture(scope="module", params=["toy", "pushworld"])
 def found(request):
     toy = request.param == "toy"
-    return examine(World("toy", SPEC, effects(60, late=True)) if toy else request.getfixturevalue("pushworld"))
+    return examine(World("toy", SPEC, effects(40, late=True)) if toy else request.getfixturevalue("pushworld"))
 
 
 def broken(findings):

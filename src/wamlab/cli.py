@@ -21,6 +21,7 @@ COMMANDS = {
     "rollout": "let a model act in closed loop and count its successes",
     "eval": "score recorded rollouts again, also with a metric of your own",
     "report": "write the HTML page of a finished run again",
+    "conformance": "test the metrics themselves against models that are known to be right, trivial or wrong",
 }
 
 HELP = """usage: wam COMMAND [options]
@@ -38,7 +39,7 @@ start here:
 
 def overview() -> str:
     """The page printed by `wam --help`."""
-    return HELP.format(commands="\n".join(f"  {name:<9}{what}" for name, what in COMMANDS.items()))
+    return HELP.format(commands="\n".join(f"  {name:<13}{what}" for name, what in COMMANDS.items()))
 
 
 def dispatch(argv: Sequence[str]) -> int:

@@ -11,6 +11,7 @@ import jinja2
 
 from .. import __version__
 from ..data.atomic import make_folder, write_whole
+from ..evaluate.conformance.gate import admit
 from ..evaluate.log import EvalLog
 from .chapters import chapters
 
@@ -49,10 +50,14 @@ def html(log: EvalLog, log_dir: Path, out: Path) -> Path:
     home = files(__package__)
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string((home / "page.html").read_text(encoding="utf-8"))
+    log, unproven = admit(log, Path(log_dir))
+    withheld = [f"Withheld: {', '.join(unproven)}. No conformance file says that this was tested against models known to be "
+                "wrong (wam conformance)."] if unproven else []
     when = str(log.provenance.get("date", ""))
     text = template.render(
         title=str(log.provenance.get("title", "What a world action model imagined, did, and got right")),
-        lead=lead(log), sections=chapters(log, Path(log_dir)), style=(home / "page.css").read_text(encoding="utf-8"),
+        lead=[*lead(log), *withheld], sections=chapters(log, Path(log_dir)),
+        style=(home / "page.css").read_text(encoding="utf-8"),
         foot=" · ".join(part for part in (f"wamlab {__version__}", when, str(log.provenance.get("cpu", ""))) if part),
     )
     out = Path(out)

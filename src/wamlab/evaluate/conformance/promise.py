@@ -68,7 +68,7 @@ def _check(table: Table, promise: Promise) -> list[Finding]:
             kept = value is not None and oracle is not None and sign * (oracle - value) >= promise.margin
             found.append(Finding(name, saboteur, value, kept, f"worse than the oracle by {promise.margin}"))
     for chain in promise.chains:
-        for better, worse in pairwise(chain):
+        for better, worse in pairwise(s for s in chain if s in table):
             a, b = table[better].get(name), table[worse].get(name)
             kept = a is not None and b is not None and sign * (a - b) > 0
             found.append(Finding(name, worse, b, kept, f"worse than {better}"))
@@ -80,7 +80,7 @@ def blind_spots(table: Table, promises: tuple[Promise, ...], margin: float = 0.0
     better = {promise.score: promise.better for promise in promises}
     found: list[Finding] = []
     for promise in promises:
-        for saboteur, seer in promise.blind.items():
+        for saboteur, seer in ((s, by) for s, by in promise.blind.items() if s in table):
             sign = 1 if better.get(seer, better.get(seer.split(".")[0])) == "higher" else -1
             value, oracle = table[saboteur].get(seer), table["oracle"].get(seer)
             kept = value is not None and oracle is not None and sign * (oracle - value) >= margin

@@ -24,6 +24,8 @@ class Examination:
     """published scores and the trivial models that win them; kept means: shown fooled"""
     cleared: frozenset[str]
     """names of the metrics that kept all their promises here"""
+    failed: frozenset[str]
+    """names of those that broke one"""
 
     @property
     def broken(self) -> tuple[Finding, ...]:
@@ -41,13 +43,12 @@ def examine(world: World, chosen: Mapping[str, Family] | None = None) -> Examina
             continue
         table = tables[family.name] = family.table(world)
         kept = check(table, family.promises)
-        seen = blind_spots(table, family.promises)
-        findings += [*kept, *seen]
+        findings += [*kept, *blind_spots(table, family.promises)]
         good = cleared(kept, family.promises)
         passed |= good
         failed |= {p.metric for p in family.promises} - good
     exhibits = fooled(tables["effects"]) if "effects" in tables else ()
-    return Examination(world.name, tables, tuple(findings), exhibits, frozenset(passed - failed))
+    return Examination(world.name, tables, tuple(findings), exhibits, frozenset(passed - failed), frozenset(failed))
 
 
 def fooled(table: Table) -> tuple[Finding, ...]:

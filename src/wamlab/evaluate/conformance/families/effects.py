@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ....spec import TaskSpec
 from ...metrics import discover
-from ...metrics.base import Effects, Evidence
+from ...metrics.base import Effects, Evidence, entities
 from ..exhibits import EXHIBITS
 from ..promise import Promise, Table, seen_by
 from ..saboteurs import SABOTEURS, sabotage
@@ -83,6 +83,8 @@ def table_of(effects: Effects, spec: TaskSpec, seed: int = 0) -> Table:
     metrics = [m for m in discover().values() if m.needs == ("effects",)]
     rows: dict[str, Mapping[str, float | None]] = {}
     for name in SABOTEURS:
+        if name == "hallucinated" and not entities(spec, "bystander", effects.real):
+            continue  # there is nothing that could be moved along
         made = sabotage(name, effects, spec, seed)
         evidence = Evidence(name, spec, effects=made)
         row = {score.metric: score.value for metric in metrics for score in metric(evidence)}

@@ -1,0 +1,91 @@
+"""`wam conformance`."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .console import print_json, print_table, progress
+
+COLUMNS = ("cc", "identification", "false_effect", "miss", "dose", "null_action", "onset", "regret", "invariants",
+           "exhibit.diversity", "exhibit.delta_psnr", "exhibit.closeness")
+
+
+@dataclass(frozen=True)
+class Command:
+    """Test the metrics themselves: models that are known to be right, trivial or wrong must score as each metric promises.
+
+    Fails (exit status 1) where a metric is fooled. The published scores that trivial models win are shown being fooled.
+    In PushWorld in state space and pictures; with --task metaworld/... also through pixels and a readout trained for it.
+
+    examples:
+      wam conformance
+      wam conformance --json
+      wam conformance --task metaworld/drawer-open
+      wam conformance --family my_family.py --out runs/first/log/conformance.json
+    """
+
+    task: tuple[str, ...] = ("pushworld",)
+    """worlds"""
+    contexts: int = 24
+    """saved states per world"""
+    family: Path | None = None
+    """a Python file with a FAMILY of your own, in place of those of the package"""
+    out: Path | None = None
+    """write which metrics passed to this file; a report of the log beside it shows them"""
+    write: bool = False
+    """write the package's own record, for its developers"""
+    seed: int = 0
+    workers: int = 2
+    """processes for simulation"""
+    json: bool = False
+    """print a JSON document"""
+
+    def __call__(self) -> int:
+        from ..evaluate.conformance import families, gate
+        from ..evaluate.conformance.registry import examine
+        from ..evaluate.conformance.worlds import world_of
+
+        chosen = None if self.family is None else {(own := families.load(self.family)).name: own}
+        found = []
+        with tempfile.TemporaryDirectory() as cache:
+            for task in self.task:
+                with progress(f"branch {task}") as tick:
+                    world = world_of(task, Path(cache), contexts=self.contexts, seed=self.seed, workers=self.workers,
+                                     progress=tick)
+                found.append(examine(world, chosen))
+        metrics = sorted({name for one in found for name in one.cleared | one.failed})
+        passed = {name: [one.world for one in found if name in one.cleared] for name in metrics
+                  if not any(name in one.failed for one in found)}
+        for path in [*([self.out] if self.out else []), *([Path(gate.__file__).parent / gate.PASSED] if self.write else [])]:
+            gate.write(passed, path)
+        broken = [finding for one in found for finding in one.broken]
+        if self.json:
+            print_json({"ok": not broken, "passed": passed, "protocol": gate.VERSION,
+                        "broken": [asdict(finding) for finding in broken],
+                        "worlds": {one.world: {"tables": one.tables, "exhibits": [asdict(f) for f in one.exhibits]}
+                                   for one in found}})
+        else:
+            self.show(found, passed, broken)
+        return 1 if broken else 0
+
+    def show(self, found: list[Any], passed: dict[str, list[str]], broken: list[Any]) -> None:
+        for one in found:
+            for family, table in one.tables.items():
+                columns = [c for c in COLUMNS if c in table["oracle"]] if family == "effects" else [
+                    c for c in table["oracle"] if "." not in c]
+                rows = [[saboteur, *(number(row.get(c)) for c in columns)] for saboteur, row in table.items()]
+                print_table(f"{one.world}: {family}", ["", *columns], rows)
+                print()
+        for finding in (f for one in found for f in one.exhibits):
+            print(f"{finding.score}: {finding.saboteur} reaches {number(finding.value)} ({finding.demand})")
+        print(f"\n{len(passed)} metrics kept every promise: {', '.join(passed)}")
+        for finding in broken:
+            print(f"BROKEN {finding.score} on {finding.saboteur}: {number(finding.value)} is not {finding.demand}")
+
+
+def number(value: float | None) -> str:
+    """Two digits; a dash where a score is unavailable."""
+    return "–" if value is None else f"{value + 0.0:.2f}"
