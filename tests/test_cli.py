@@ -82,7 +82,7 @@ def test_json_of_recipes(capsys):
 
 def test_tasks(capsys):
     _, out, _ = say(capsys, "list --tasks --json")
-    assert "pushworld" in json.loads(out) and len(json.loads(out)) == 51
+    assert "pushworld" in json.loads(out) and len(json.loads(out)) == 57
 
 
 def test_show(capsys, made):
