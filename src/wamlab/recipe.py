@@ -36,7 +36,7 @@ class ModelConfig(Protocol):
 class Training:
     """How weights are learned. Steps, not minutes, so that the same seed gives the same numbers anywhere."""
 
-    steps: int = 1200
+    steps: int = 1000
     """optimiser steps for the model"""
     batch_size: int = 32
     learning_rate: float = 1.5e-3
@@ -51,7 +51,7 @@ class Training:
     """optimiser steps for a representation that has to be trained"""
     codec_batch: int = 32
     """windows per step of the representation's training"""
-    codec_learning_rate: float = 2e-3
+    codec_learning_rate: float = 3e-3
     play_share: float = 0.25
     """share of each batch drawn from disturbed or playful actions, for models that can learn dynamics from them"""
     validate_every: int = 100

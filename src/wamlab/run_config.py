@@ -29,9 +29,9 @@ class RunConfig:
     """debug: under a minute, learns nothing; small: minutes on a laptop; base: for a GPU"""
     minutes: float = REFERENCE_MINUTES
     """scales the steps of training; 5 is what the recipes were tuned for on two cores"""
-    episodes: int = 150
+    episodes: int = 160
     """demonstrations per task, disturbed ones and play included"""
-    starts: int = 40
+    starts: int = 30
     """held-out starts per task for each model"""
     contexts: int = 24
     """saved states per task for the counterfactual futures"""
