@@ -12,7 +12,7 @@ from ...spec import ActionKind
 
 CLEAR = 0.5
 """share of the variance that a meaning must explain to be believed"""
-Pair = tuple[Float[ndarray, "N P"], Float[ndarray, "N A"]]
+Pair = tuple[Float[ndarray, "_ P"], Float[ndarray, "_ A"]]
 """state and action of one episode's rows"""
 
 

@@ -6,7 +6,7 @@ that neither the sum nor the square can overflow and quantiles of the whole need
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -50,6 +50,30 @@ def picture_statistics(counts: Int64[ndarray, "C 256"], frames: int) -> dict[str
            "std": std}
     out |= {name: values[(below >= np.maximum(share * total, 1)[:, None]).argmax(1)] for name, share in QUANTILES.items()}
     return {name: value.reshape(-1, 1, 1).tolist() for name, value in out.items()} | {"count": [frames]}
+
+
+def merged(before: Mapping[str, Mapping[str, Any]], more: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Statistics of two sets of data together: exact for min, max, mean, std and count; quantiles are averages weighted by
+    the counts, to be computed again from all data when a recording is finished (`wam data import`, then `export`)."""
+    out = {name: dict(said) for name, said in (*before.items(), *more.items())}
+    for name in before.keys() & more.keys():
+        one, two = ({key: np.asarray(value, float) for key, value in said.items()} for said in (before[name], more[name]))
+        n, m = one["count"].item(), two["count"].item()
+        mean = (n * one["mean"] + m * two["mean"]) / (n + m)
+        spread = n * (one["std"] ** 2 + (one["mean"] - mean) ** 2) + m * (two["std"] ** 2 + (two["mean"] - mean) ** 2)
+        found = {"min": np.minimum(one["min"], two["min"]), "max": np.maximum(one["max"], two["max"]), "mean": mean,
+                 "std": np.sqrt(spread / (n + m))}
+        found |= {key: (n * one[key] + m * two[key]) / (n + m) for key in QUANTILES}
+        out[name] = {key: value.tolist() for key, value in found.items()} | {"count": [int(n + m)]}
+    return out
+
+
+def together(parts: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """`merged` over any number of parts."""
+    out: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        out = merged(out, part)
+    return out
 
 
 def differing(said: Mapping[str, Any], found: Mapping[str, Any], picture: bool) -> tuple[str, Any, Any] | None:
