@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers_models import random_batch, randomise, small_spec
 
+from helpers_models import random_batch, randomise, small_spec
 from wamlab import recipe
 
 FILE = Path(__file__).parent / "golden" / "losses.json"

@@ -1,0 +1,127 @@
+"""The main job at its smallest: it ends in a log and a page, and being killed in any phase changes no number."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from wamlab.errors import DataError, WamError
+from wamlab.evaluate.log import EvalLog, difference
+from wamlab.judge import rescored
+from wamlab.run import run
+from wamlab.run_config import RunConfig
+
+PHASES = {
+    "collecting": "data/*/episodes/*",
+    "training the representation": "models/uwm/step-0000*",
+    "training the model": "models/uwm/step-1000*",
+    "training the baseline": "models/vla/step-1000*",
+    "learning the readout": "readouts/*",
+    "acting": "rollouts/uwm/*/episodes/*",
+    "acting, baseline": "rollouts/vla/*/episodes/*",
+    "replaying": "controls/*",
+    "branching": "branches/*",
+    "imagining": "futures/uwm/*",
+}
+
+
+def arguments(out: Path, task: str) -> list[str]:
+    return ["run", "--size", "debug", "--tasks", task, "--out", str(out), "--seed", "5"]
+
+
+def start(out: Path, task: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "wamlab", *arguments(out, task)], start_new_session=True,
+                            env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def killed_in(out: Path, task: str, pattern: str) -> bool:
+    """Start the run, kill -9 its processes as soon as a file of the phase is there. False: it ended before."""
+    process = start(out, task)
+    until = time.monotonic() + 240
+    while process.poll() is None and not any(out.glob(pattern)):
+        assert time.monotonic() < until, f"nothing at {pattern}"
+        time.sleep(0.002)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    return process.wait() != 0
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "run"
+    assert start(out, "pushworld").wait() == 0
+    return out
+
+
+def test_a_run_ends_in_a_log_and_a_page(whole):
+    log = EvalLog.load(whole / "log")
+    for model in ("uwm", "vla"):
+        score = log.find(model, "pushworld", "success")
+        assert score is not None and score.value is not None and score.n == 2
+    assert log.find("uwm", "pushworld", "cc.robot").value is not None
+    assert "imagines no future" in log.find("vla", "pushworld", "psnr").unavailable
+    assert log.find("control/replay", "pushworld", "success") is not None
+    assert {s.model for s in log.scores} >= {"null/oracle", "null/frozen", "null/wrong_direction", "readout"}
+    assert log.find("null/oracle", "pushworld", "cc.robot").value > log.find("null/frozen", "pushworld", "cc.robot").value
+    page = (whole / "report.html").read_text()
+    assert len(page) > 100_000 and "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_run_is_scored_again_from_its_recordings_alone(whole):
+    log = {s.key: s for s in EvalLog.load(whole / "log").scores}
+    again = rescored(whole)
+    known = [s for s in again if s.key in log]
+    assert len(known) > 50 and all(log[s.key] == s for s in known)
+
+
+def killed_everywhere(out: Path, task: str, whole: Path) -> None:
+    cut = [name for name, pattern in PHASES.items() if killed_in(out, task, pattern)]
+    assert len(cut) >= 7, cut
+    assert start(out, task).wait() == 0
+    assert list(difference(EvalLog.load(whole / "log"), EvalLog.load(out / "log"))) == []
+
+
+@pytest.mark.slow
+def test_killed_in_every_phase_the_run_ends_in_the_same_numbers(whole, tmp_path):
+    killed_everywhere(tmp_path / "run", "pushworld", whole)
+
+
+@pytest.mark.slow
+@pytest.mark.sim
+def test_the_same_in_meta_world(tmp_path):
+    assert start(tmp_path / "whole", "metaworld/drawer-open").wait() == 0
+    killed_everywhere(tmp_path / "run", "metaworld/drawer-open", tmp_path / "whole")
+
+
+def test_a_folder_belongs_to_one_run(whole, tmp_path):
+    with pytest.raises(DataError, match=r"another run(.|\n)*seed"):
+        run(RunConfig(out=whole, size="debug", tasks=("pushworld",), seed=6))
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(DataError, match="damaged"):
+        run(RunConfig(out=tmp_path))
+    with pytest.raises(WamError, match="needs time"):
+        run(RunConfig(out=tmp_path / "new", minutes=0))
+
+
+def test_the_command_of_a_run_repeats_it():
+    assert RunConfig().command() == "wam run"
+    words = RunConfig(tasks=("pushworld",), seed=3).command()
+    assert "--tasks pushworld" in words and "--seed 3" in words
+
+
+def test_machine_readable_result(whole, capsys):
+    from wamlab.cli import main
+
+    assert main([*arguments(whole, "pushworld"), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    entry = result["models"]["uwm"]["pushworld"]
+    assert set(result) == {"report", "log", "seconds", "models"} and entry["episodes"] == 2 and len(entry["ci"]) == 2
+    assert 0 <= entry["ci"][0] <= entry["success"] <= entry["ci"][1] <= 1
+    assert set(result["models"]) == {"uwm", "vla"}
