@@ -71,6 +71,8 @@ def _decode(kind: Any, data: Any, where: str, known: tuple[type, ...]) -> Any:
         if not isinstance(data, dict):
             raise _wrong(where, "a mapping", data)
         return {k: _decode(args[1], v, f"{where}.{k}", known) for k, v in data.items()}
+    if kind is Path and isinstance(data, str):
+        return Path(data)
     if is_dataclass(kind):
         return _dataclass([kind], data, where, known)
     if kind in (int, float, str, bool):
