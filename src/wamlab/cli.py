@@ -21,6 +21,8 @@ COMMANDS = {
     "rollout": "let a model act in closed loop and count its successes",
     "eval": "score recorded rollouts again, also with a metric of your own",
     "report": "write the HTML page of a finished run again",
+    "card": "say whether a model's future follows its action and its action its future, in numbers and words",
+    "power": "say how many starts a claim needs, or whether those at hand carry it",
     "conformance": "test the metrics themselves against models that are known to be right, trivial or wrong",
 }
 

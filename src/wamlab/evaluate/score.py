@@ -164,6 +164,9 @@ def score_model(name: str, model: WorldActionModel, branches: Branches, *, reado
         futures = imagine_branches(model, branches, seed=seed)
     except WamError as error:
         return score_branches(name, branches, None, readout=readout, why=error.problem, metrics=metrics), None
+    except Exception as error:  # whatever a model does: the rest of the card goes on
+        why = f"the model failed: {type(error).__name__}: {error}"
+        return score_branches(name, branches, None, readout=readout, why=why, metrics=metrics), None
     return score_branches(name, branches, futures, readout=readout, metrics=metrics), futures
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..evaluate.metrics import discover
 
-TITLES = {"cc": "CC-A2F", "psnr": "PSNR", "ssim": "SSIM", "fcs": "FCS", "pea": "plan-execution agreement",
+TITLES = {"cc": "CC-A2F", "psnr": "PSNR", "ssim": "SSIM", "fcs": "FCS", "f2a": "CC-F2A", "pea": "plan-execution agreement",
           "branch": "given actions"}
 """names that are no words; all others are shown as they are"""
 

@@ -65,7 +65,7 @@ def responses(evidence: Evidence, group: str) -> dict[str, Float[ndarray, "C Q"]
         centre = doses - doses.mean()
         rest, true_rest = (x - x.mean(1, keepdims=True) for x in (m, truth))
         found["tau"][asked] += kendall(m, truth, tie)
-        found["slope"][asked] += np.stack([m @ centre, truth @ centre], -1)
+        found["slope"][asked] += np.stack([(x - x[:, :1]) @ centre for x in (m, truth)], -1)  # exactly 0 where all are equal
         found["violations"][asked] += np.stack([((up < -tie) & (true_up >= -tie)).sum(1), (true_up >= -tie).sum(1)], -1)
         found["skill"][asked] += np.stack([((rest - true_rest) ** 2).sum(1), (true_rest**2).sum(1)], -1)
         found["asked"][asked] += 1

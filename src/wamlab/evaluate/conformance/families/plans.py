@@ -80,7 +80,7 @@ def table(world: World) -> Table:
     rows = {}
     for name in PLANS:
         evidence = evidence_for(name, world)
-        rows[name] = {s.metric: s.value for metric in ("success", "pea", "fcs", "latency", "latency_p95")
+        rows[name] = {s.metric: s.value for metric in ("success", "pea", "specific", "fcs", "latency", "latency_p95")
                       for s in get(metric)(evidence)}
     return rows
 
@@ -91,6 +91,8 @@ FAMILY = Family("plans", table, (
             blind=seen_by("pea", "noisy") | seen_by("fcs", "decoupled", "lucky", "decoupled_frozen")),
     Promise("pea", "pea", "higher", {"oracle": 1.0, "decoupled_frozen": 0.0, "wrong_goal": 1.0, "pessimist": 1.0},
             chains=(("oracle", "noisy"), ("oracle", "decoupled"), ("oracle", "lucky")), blind=seen_by("success", "idle")),
+    Promise("specific", "specific", "higher", {"oracle": 1.0, "wrong_goal": 1.0, "pessimist": 1.0, "decoupled_frozen": 0.0},
+            chains=(("oracle", "noisy", "decoupled"),), blind=seen_by("success", "idle")),
     Promise("fcs", "fcs", "higher", {"oracle": "success", "decoupled_frozen": 0.0, "wrong_goal": 0.0, "idle": 0.0,
                                      "optimist": 0.0, "lucky": 0.0},
             blind=seen_by("pea", "noisy") | seen_by("fcs.pessimism", "pessimist")),

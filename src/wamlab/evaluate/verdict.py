@@ -1,0 +1,61 @@
+"""What the numbers say, in words; and only as much as their intervals carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from .log import Score
+
+Words = Literal["imagines and follows it", "imagines but acts on its own", "decorative future", "no future at test time",
+                "not enough evidence"]
+THRESHOLD = 0.1
+"""below this a concordance or skill counts as none; an interval must lie wholly on one side"""
+TRUE = {"cc.robot": "its imagined robot follows a given action", "cc.object": "its imagined object follows a given action",
+        "specific": "its plans fit their own episode"}
+FOLLOWED = {"f2a.robot": "the robot does what an offered future shows",
+            "f2a.object": "the object goes where an offered future shows it"}
+OBSERVED = {"specific": "what it does agrees with its own plan more than with another's (observed, not intervened)"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One of five, with the scores that it rests on."""
+
+    words: Words
+    reasons: tuple[str, ...]
+
+
+def decide(scores: Iterable[Score], imagines: bool) -> Verdict:
+    """The verdict on one model and task.
+
+    Args:
+        scores: of that model on that task; those that are not needed are not looked at.
+        imagines: whether it imagines when it acts.
+    """
+    if not imagines:
+        return Verdict("no future at test time", ("it acts without imagining, by its wiring",))
+    found = {score.metric: score for score in scores}
+    true, why_true = weigh(found, TRUE)
+    asked = any(name in found and found[name].value is not None for name in FOLLOWED)
+    follows, why_follows = weigh(found, FOLLOWED if asked else OBSERVED)
+    reasons = (*why_true, *(why for why in why_follows if why not in why_true))
+    if true == "no":
+        return Verdict("decorative future", reasons)
+    if true == "yes" and follows != "unknown":
+        return Verdict("imagines and follows it" if follows == "yes" else "imagines but acts on its own", reasons)
+    return Verdict("not enough evidence", reasons)
+
+
+def weigh(found: Mapping[str, Score], wanted: Mapping[str, str]) -> tuple[Literal["yes", "no", "unknown"], tuple[str, ...]]:
+    """yes: some interval lies above the threshold. no: all that there are lie below it. With the reasons."""
+    known = [(name, s) for name in wanted if (s := found.get(name)) is not None and s.low is not None and s.high is not None]
+    reasons = [f"{wanted[name]}: {s.metric} {s.value:.2f} [{s.low:.2f}, {s.high:.2f}]" for name, s in known]
+    reasons += [f"{name} has no interval: {s.unavailable or 'too few contexts'}" for name in wanted
+                if (s := found.get(name)) is not None and s.low is None]
+    if any(s.low is not None and s.low > THRESHOLD for _, s in known):
+        return "yes", tuple(reasons)
+    if known and all(s.high is not None and s.high < THRESHOLD for _, s in known):
+        return "no", tuple(reasons)
+    return "unknown", tuple(reasons)
