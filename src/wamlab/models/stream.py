@@ -43,6 +43,8 @@ class Streams:
     """actions per answer"""
     offsets: tuple[int, ...] = (4, 8)
     """steps ahead of now that the future's frames show"""
+    play_weight: float = 2.0
+    """weight of the future's loss on disturbed and playful actions: only they show what unusual actions do"""
     action_weight: float = 3.0
     """weight of the action's loss against the future's"""
     shift: int = 3
@@ -211,9 +213,11 @@ class StreamWAM(WorldActionModel):
             error = (outputs[name] - process.target(data[name], noise[name], levels[name])) ** 2
             mask = masks[name] & (levels[name] < 1)[:, None]
             weight = mask.repeat_interleave(error.shape[1] // mask.shape[1], 1)[..., None].float()
+            if name == "future":
+                weight = weight * torch.where(batch.imitate, 1.0, self.config.play_weight)[:, None, None]
             losses[name] = (error * weight).sum() / (weight.sum() * error.shape[-1]).clamp_min(1)
-        total = self.config.action_weight * losses["action"] if "action" in losses else torch.zeros((), device=device)
-        return losses | {"total": total + losses.get("future", torch.zeros((), device=device))}
+        weights = {"action": self.config.action_weight, "future": 1.0}
+        return losses | {"total": torch.stack([weights[name] * losses[name] for name in c.streams]).sum()}
 
     def steer(self, network: Network, tokens: dict[str, Tensor], action: Tensor | None,
               levels: Mapping[str, Tensor]) -> dict[str, Tensor]:

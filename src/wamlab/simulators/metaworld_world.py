@@ -23,7 +23,7 @@ with warnings.catch_warnings():
     from metaworld.policies import ENV_POLICY_MAP
 
 TASKS = tuple(sorted(name.removesuffix("-v3") for name in ALL_V3_ENVIRONMENTS))
-HAND_RANGE = ((-0.12, 0.12), (-0.08, 0.08), (-0.05, 0.08))
+HAND_RANGE = ((-0.16, 0.16), (-0.10, 0.10), (-0.05, 0.10))
 """metres added to the task's own start of the hand, per axis"""
 
 _PHYSICS = mujoco.mjtState.mjSTATE_INTEGRATION
