@@ -65,15 +65,14 @@ class Streams:
         reads = copy[c.copy] if c.copy else "yes" if c.directly("action", "future") else "never" if has_future else "–"
         experts = "one" if len(c.networks) == 1 and not self.experts else "separate" if len(c.networks) > 1 else "one each"
         together = c.directly("action", "future")
-        inference = ("together" if together else "future, then action" if c.copy == "future@clean"
-                     else "one pass, then action" if c.copy else "action only")
+        order = {"future@clean": "future, then action", "future@hidden": "one pass, then action"}
         return {
             "future": self.representation.title if has_future else "none",
             "process": self.future.title if has_future else self.action.title,
             "action reads future": reads,
             "future reads action": ("yes" if c.directly("future", "action") else "no") if has_future else "–",
             "experts": experts,
-            "inference": inference,
+            "inference": "together" if together else order[c.copy] if c.copy else "action only",
         }
 
 
@@ -216,8 +215,8 @@ class StreamWAM(WorldActionModel):
             if name == "future":
                 weight = weight * torch.where(batch.imitate, 1.0, self.config.play_weight)[:, None, None]
             losses[name] = (error * weight).sum() / (weight.sum() * error.shape[-1]).clamp_min(1)
-        weights = {"action": self.config.action_weight, "future": 1.0}
-        return losses | {"total": torch.stack([weights[name] * losses[name] for name in c.streams]).sum()}
+        weighted = [losses[name] * (self.config.action_weight if name == "action" else 1.0) for name in c.streams]
+        return losses | {"total": torch.stack(weighted).sum()}
 
     def steer(self, network: Network, tokens: dict[str, Tensor], action: Tensor | None,
               levels: Mapping[str, Tensor]) -> dict[str, Tensor]:
