@@ -14,10 +14,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from lerobot_fakes import SPEC, bench_episode
 
+from lerobot_fakes import SPEC, bench_episode
 from wamlab.data.check.run import check_dataset
 from wamlab.data.formats.lerobot import LeRobot
+from wamlab.data.formats.sidecar import read_sidecar
 from wamlab.data.recorder import Recorder
 from wamlab.data.recorder_recovery import recover
 
@@ -47,18 +48,22 @@ def look(folder: Path, acknowledged: int, rows: int) -> dict[str, object]:
         return {"episodes": 0, "rows lost": 0, "wrong": 0, "findings": [], "salvaged": 0}
     found = recover(folder)
     again = recover(folder)
-    dataset, wrong = LeRobot.open(folder), 0
+    dataset, wrong, sidecar = LeRobot.open(folder), 0, read_sidecar(folder)
     for index in dataset.indices():
         episode, columns, row = EPISODES[index % len(EPISODES)], dataset.columns(index), dataset.row(index)
         wrong += not np.array_equal(columns["observation.state"], episode.state[:row.length])
         wrong += not np.array_equal(columns["action"][:row.length - 1], episode.action[:row.length - 1])
-        wrong += index < acknowledged and row.length != len(episode) + 1
+        salvaged = sidecar is not None and sidecar.episodes[index]["recovered"]
+        wrong += index < acknowledged and not salvaged and row.length != len(episode) + 1
         for name, frames in episode.frames.items():
             seen = dataset.frames(index, f"observation.images.{name}").astype(float)
-            wrong += bool(((seen - frames[:row.length]) ** 2).mean((1, 2, 3)).max() > 250.0)  # 24 dB, of small pictures with strong colours
+            wrong += bool(((seen - frames[:row.length]) ** 2).mean((1, 2,
+                                                                    3)).max() > 250.0)  # 24 dB, of small pictures with strong colours
     kept = dict(found.salvaged).get(acknowledged, 0) or (rows if len(dataset) > acknowledged else 0)
-    checks = {one.check for one in check_dataset(folder)} - {"duplicate", "already solved", "camera marks", "outcome"} if len(dataset) else set()
-    return {"episodes": len(dataset), "rows lost": max(0, rows - kept) if rows >= 2 else 0, "wrong": int(wrong), "findings": sorted(checks),
+    checks = {one.check for one in check_dataset(folder)} - {"duplicate", "already solved", "camera marks",
+                                                             "outcome"} if len(dataset) else set()
+    return {"episodes": len(dataset), "rows lost": max(0, rows - kept) if rows >= 2 else 0, "wrong": int(wrong),
+            "findings": sorted(checks),
             "salvaged": len(found.salvaged), "twice": [list(again.completed), list(again.salvaged)]}
 
 
@@ -88,7 +93,8 @@ def main(root: Path, kills: int, seed: int) -> None:
                 if word.startswith((b"A", b"E")):  # saved; or, by a recorder that began again, recovered
                     acknowledged, rows = int(word[1:]) + word.startswith(b"A"), 0
         left = look(folder, acknowledged, rows)
-        print(json.dumps({"kill": number, "sessions": sessions, "acknowledged": acknowledged, "rows open": rows, **left}), flush=True)
+        print(json.dumps({"kill": number, "sessions": sessions, "acknowledged": acknowledged, "rows open": rows, **left}),
+              flush=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 

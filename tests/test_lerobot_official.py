@@ -7,19 +7,15 @@ must be equal to the bit; frames too, because both sides decode the same file wi
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from lerobot_official import barcode, environment
 
 from wamlab.data.formats.features import Feature
 from wamlab.data.formats.lerobot import LeRobot
 from wamlab.data.formats.lerobot_write import Writer
-
-sys.path.insert(0, str(Path(__file__).parent / "lerobot_official"))
-import barcode
-import environment
 
 RESULTS = Path(__file__).parents[1] / "docs/results/lerobot-interop.json"
 TOP = "observation.images.top"

@@ -103,8 +103,80 @@ class Export:
 
 
 @dataclass(frozen=True)
+class Info:
+    """Say what a dataset of either kind holds.
+
+    examples:
+      wam data info exports/drawer
+    """
+
+    dataset: Folder
+    """folder of an episode store or of a LeRobot dataset"""
+    json: bool = False
+    """print a JSON document"""
+
+    def __call__(self) -> int:
+        from ..data.formats.convert import describe
+        from . import show
+
+        facts = show.dataset(self.dataset) if (self.dataset / "dataset.json").exists() else describe(self.dataset)
+        print_json(facts) if self.json else show.lines(facts)
+        return 0
+
+
+@dataclass(frozen=True)
+class View:
+    """Write a page that plays episodes, with their actions and states drawn beside. It opens offline.
+
+    examples:
+      wam data view data/drawer
+      wam data view exports/drawer --episodes 0 5 7 --out drawer.html
+    """
+
+    dataset: Folder
+    """folder of an episode store or of a LeRobot dataset"""
+    out: Path = Path("episodes.html")
+    """file to write"""
+    episodes: tuple[int, ...] = ()
+    """which; default: the first ten"""
+    json: bool = False
+    """print a JSON document"""
+
+    def __call__(self) -> int:
+        from ..report.browse import browse_dataset
+
+        shown = browse_dataset(self.dataset, self.out, self.episodes)
+        print_json({"out": self.out,
+                    "episodes": shown}) if self.json else print(f"{len(shown)} episodes: open {self.out} in a browser")
+        return 0
+
+
+@dataclass(frozen=True)
+class Recover:
+    """Finish a recording whose recorder died: saved episodes are completed, an open one is kept up to its last whole row.
+
+    examples:
+      wam data recover data/teleop
+    """
+
+    dataset: Folder
+    """folder of the recording"""
+    json: bool = False
+    """print a JSON document"""
+
+    def __call__(self) -> int:
+        from ..data.recorder_recovery import recover
+
+        done = recover(self.dataset)
+        kept = ", ".join(f"{rows} rows as episode {index}" for index, rows in done.salvaged) or "none"
+        text = f"completed: {len(done.completed)}; kept of open episodes: {kept}; empty: {done.dropped}"
+        print_json(asdict(done)) if self.json else print(text)
+        return 0
+
+
+@dataclass(frozen=True)
 class Command:
-    """Check a dataset, or move one between this project's episode stores and LeRobot's format.
+    """Check or play a dataset, move one between this project's episode stores and LeRobot's format, recover a recording.
 
     Every action has --json. `wam data ACTION --help` says more.
 
@@ -112,11 +184,15 @@ class Command:
       wam data check data/drawer
       wam data import downloads/pusht --out data/pusht --size 64 64
       wam data export data/drawer --out exports/drawer
+      wam data view data/drawer
     """
 
     action: (Annotated[Check, tyro.conf.subcommand("check", prefix_name=False)]
              | Annotated[Import, tyro.conf.subcommand("import", prefix_name=False)]
-             | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)])
+             | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
+             | Annotated[Info, tyro.conf.subcommand("info", prefix_name=False)]
+             | Annotated[View, tyro.conf.subcommand("view", prefix_name=False)]
+             | Annotated[Recover, tyro.conf.subcommand("recover", prefix_name=False)])
 
     def __call__(self) -> int:
         return self.action()

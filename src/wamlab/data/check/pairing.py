@@ -93,8 +93,8 @@ def check_exchanges(episodes: Sequence[Numbers], camera: str) -> list[Finding]:
     return found
 
 
-def read_states(thumbs: Sequence[Float64[ndarray, "T1 F"]], states: Sequence[Float64[ndarray, "T1 P"]],
-                kept: Bool[ndarray, "E"], folds: int = 6) -> list[Float64[ndarray, "T1 P"]]:
+def read_states(thumbs: Sequence[Float64[ndarray, "_ F"]], states: Sequence[Float64[ndarray, "_ P"]],
+                kept: Bool[ndarray, "E"], folds: int = 6) -> list[Float64[ndarray, "_ P"]]:
     """The states of each episode as read off its pictures by a fit over the `kept` episodes of the other folds."""
     out: list[ndarray] = [np.empty(0)] * len(thumbs)
     for fold in range(min(folds, len(thumbs))):

@@ -25,7 +25,7 @@ class Numbers:
     """The numbers of one episode, kept after its pictures are gone."""
 
     record: Record
-    thumbs: dict[str, Float64[ndarray, "T1 F"]]
+    thumbs: dict[str, Float64[ndarray, "_ F"]]
     """per camera: every picture, made small"""
 
 

@@ -68,6 +68,10 @@ class LeRobot:
         """The episodes' indices, ascending."""
         return sorted(self._by_index)
 
+    def length(self, index: int) -> int:
+        """Rows of an episode."""
+        return self.row(index).length
+
     def row(self, index: int) -> Row:
         """What the dataset says about an episode. Raises DataError if there is none of that index."""
         if index not in self._by_index:
