@@ -10,9 +10,10 @@ from types import ModuleType
 
 from ...errors import SpecError, UnknownName
 from ...userfile import load_file
-from .base import NEEDS, Answers, Effects, Evidence, Foresight, FramePairs, Metric, Need
+from .base import NEEDS, Answers, Decoded, Effects, Evidence, Foresight, FramePairs, Metric, Need
 
-__all__ = ["NEEDS", "Answers", "Effects", "Evidence", "Foresight", "FramePairs", "Metric", "Need", "discover", "get", "load"]
+__all__ = ["NEEDS", "Answers", "Decoded", "Effects", "Evidence", "Foresight", "FramePairs", "Metric", "Need", "discover",
+           "get", "load"]
 
 
 @cache

@@ -21,8 +21,8 @@ from ...types import Episode
 from ..log import Score
 from ..statistics import Estimate, Interval
 
-Need = Literal["episodes", "frames", "foresight", "effects", "answers"]
-NEEDS: tuple[Need, ...] = ("episodes", "frames", "foresight", "effects", "answers")
+Need = Literal["episodes", "frames", "foresight", "effects", "answers", "decoded"]
+NEEDS: tuple[Need, ...] = ("episodes", "frames", "foresight", "effects", "answers", "decoded")
 GROUPS: dict[str, tuple[Group, ...]] = {"robot": ("robot",), "object": ("object", "articulation"), "bystander": ("bystander",)}
 """entity groups that measures are told for; "object" is everything that is there to be manipulated"""
 
@@ -109,6 +109,28 @@ class Answers:
 
 
 @dataclass(frozen=True, eq=False)
+class Decoded:
+    """Futures read as actions by several decoders, and what these actions really did from the restored states."""
+
+    start: Mapping[str, Float[ndarray, "C D"]]
+    imagined: Mapping[str, Float[ndarray, "C K T D"]]
+    """what the imagined frames show, as they are read"""
+    ceiling: Mapping[str, Float[ndarray, "C K T D"]]
+    """what the true frames show, as they are read"""
+    real: Mapping[str, Float[ndarray, "C K T D"]]
+    true_actions: Float[ndarray, "C K T A"]
+    """mean action of each stretch between two shown moments"""
+    actions: Mapping[str, Float[ndarray, "C K T A"]]
+    """per decoder, of the imagined frames, before they are cut to the limits"""
+    ceiling_actions: Mapping[str, Float[ndarray, "C K T A"]]
+    """per decoder, of the true frames"""
+    consequence: Mapping[str, Mapping[str, Float[ndarray, "C K T D"]]]
+    """per decoder, the true states after executing `actions`"""
+    ceiling_consequence: Mapping[str, Mapping[str, Float[ndarray, "C K T D"]]]
+    offsets: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """All that is known about one model on one task. None: not there, and `missing` says why."""
 
@@ -119,6 +141,7 @@ class Evidence:
     foresight: Foresight | None = None
     effects: Effects | None = None
     answers: Answers | None = None
+    decoded: Decoded | None = None
     scales: Mapping[str, float] = field(default_factory=dict)
     """sigma per entity: the unit in which its effects are counted; empty: taken from the true effects at hand"""
     missing: Mapping[str, str] = field(default_factory=dict)
