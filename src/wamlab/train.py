@@ -6,6 +6,7 @@ random state. With `torchrun`, every process takes its share of each batch and g
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ class Trainer:
             self.model = recipe.model.build(stores[0].task_spec).to(self.device)
         kept, held = split(stores, held_out=0.05)
         self.windows = windows_for(self.model, stores, kept)
+        seen = self.windows.states.tobytes() + " ".join(store.renderer for store in stores).encode()
+        self.data = hashlib.sha256(seen).hexdigest()[:16]
         self.held = windows_for(self.model, stores, held) if any(held) else None
         self.curves: dict[str, list[list[float]]] = {"codec": [], "train": [], "validation": []}
         imitable = np.flatnonzero(self.windows.imitate)
@@ -91,14 +94,15 @@ class Trainer:
         codec = self.model.codec
         assert codec is not None
         codec.requires_grad_(False)
-        rows = np.unique(np.linspace(0, len(self.windows) - 1, 512).astype(int))
-        sample = self.batch(self.windows, rows)
-        codec.fit(sample.context.frames[:, -1].float() / 255)
+        sample = self.batch(self.windows, np.unique(np.linspace(0, len(self.windows) - 1, 2048).astype(int)))
+        codec.fit(sample.context.frames[:512, -1].float() / 255)
         self.cache_latents()
         assert self.model.latents is not None
-        now = self.model.latents[sample.frame_index[:, -1 - len(self.model.offsets)]]
-        ahead = self.model.latents[sample.frame_index[:, -len(self.model.offsets) :]]
-        self.model.fit_motion(ahead - now[:, None])
+        whole = sample.future_mask.all(1) | ~sample.future_mask.all(1).any()  # if no episode is that long: what there is
+        place = sample.frame_index[whole][:, self.model.history - 1 :]
+        latents, states = self.model.latents[place], torch.from_numpy(self.windows.states).to(self.device)[place]
+        self.model.fit_motion(latents[:, 1:] - latents[:, :1], sample.action[whole],
+                              states[:, 1:] - states[:, :1])
 
     @torch.no_grad()
     def cache_latents(self) -> None:
@@ -194,7 +198,7 @@ class Trainer:
 
     def header(self, stage: str, step: int) -> dict[str, Any]:
         names = ["action", "future", "total"] if self.model.codec is not None else ["action", "total"]
-        return {"stage": stage, "step": step, "seed": self.seed, "curves": self.curves, "curve_names": names}
+        return {"stage": stage, "step": step, "seed": self.seed, "data": self.data, "curves": self.curves, "curve_names": names}
 
     def keep(self, stage: str, fit: Fit) -> None:
         """Write a checkpoint to go on from, then drop the older ones."""
@@ -209,10 +213,11 @@ class Trainer:
                 checkpoint.remove(old)
 
     def same_run(self, header: dict[str, Any], folder: Path) -> None:
-        if header["recipe"] != to_json(self.recipe) or header["seed"] != self.seed:
+        data = header.get("data", self.data)
+        if header["recipe"] != to_json(self.recipe) or header["seed"] != self.seed or data != self.data:
             raise CheckpointError("this folder holds another training run", where=folder,
-                                  expected=f"recipe {self.recipe.name}, seed {self.seed}, the same settings",
-                                  got=f"recipe {header['recipe'].get('name')}, seed {header['seed']}",
+                                  expected=f"recipe {self.recipe.name}, seed {self.seed}, data {self.data}, the same settings",
+                                  got=f"recipe {header['recipe'].get('name')}, seed {header['seed']}, data {data}",
                                   fix="choose another --out folder, or delete this one")
 
     def resume(self) -> tuple[str, int, dict[str, Tensor]]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..parts.attention import Cache, Layout, Trunk
 from ..parts.conditioning import FrameEncoder, InstructionEncoder, LevelEmbedding
 from ..parts.coupling import CONDITIONS, SEGMENTS
+from ..parts.steering import Steering
 
 
 class Network(nn.Module):
@@ -40,9 +41,9 @@ class Network(nn.Module):
         self.text = InstructionEncoder(width) if "text" in self.segments else None
         generated = [name for name in self.segments if name not in CONDITIONS]
         self.inputs = nn.ModuleDict({self.key(name): nn.Linear(sizes[name][1], width) for name in generated})
-        self.offsets = offsets
+        self.steering = None
         if "future" in self.segments and "action" in reads["future"]:
-            self.steer = nn.Sequential(nn.Linear(sizes["action"][1] + 1, width), nn.SiLU(), nn.Linear(width, width))
+            self.steering = Steering(sizes["action"][1], state_width, sizes["future"][0] // len(offsets), width, offsets)
         self.norm = nn.LayerNorm(width)
         self.outputs = nn.ModuleDict({name: nn.Linear(width, sizes[name][2]) for name in generated if "@" not in name})
         lengths = {name: sizes[name][0] for name in generated}
@@ -73,14 +74,6 @@ class Network(nn.Module):
         if seen is not None and segment in ("future", "future@clean"):
             values = torch.cat([values, seen], -1)
         return self.place(segment, self.inputs[self.key(segment)](values))
-
-    def steered(self, future: Float[Tensor, "B Fn d"], action: Float[Tensor, "B K A"],
-                level: Float[Tensor, "B"]) -> Float[Tensor, "B Fn d"]:
-        """Future tokens that also carry what the actions up to their frame amount to. Attention would have to learn to add
-        the actions up; here they arrive added up. Only for futures that read the action."""
-        mean = torch.stack([action[:, :offset].mean(1) for offset in self.offsets], 1)
-        known = torch.cat([mean, level[:, None, None].expand(-1, len(self.offsets), 1)], -1)
-        return future + self.steer(known).repeat_interleave(future.shape[1] // len(self.offsets), 1)
 
     def forward(self, tokens: Mapping[str, Tensor], levels: Mapping[str, Tensor], cached: Mapping[str, int] | None = None,
                 cache: Cache | None = None) -> tuple[dict[str, list[Tensor]], Cache]:

@@ -101,7 +101,8 @@ def fill(model: StreamWAM, stage: tuple[str, ...], context: Context, fixed: Mapp
     for now, then in zip(grid[:-1].tolist(), grid[1:].tolist(), strict=True):
         clock = dict(levels) | {name: torch.full((size,), now, device=x[name].device) for name in stage}
         tokens = still | held | {name: network.embed(name, x[name], seen) for name in stage}
-        hidden, _ = network(model.steer(network, tokens, x.get("action", fixed.get("action")), clock), clock, cached, cache)
+        hidden, _ = network(model.steer(network, tokens, x.get("action", fixed.get("action")), context.state, clock),
+                            clock, cached, cache)
         for name in stage:
             process = model.processes[name]
             estimate = process.estimate(network.read(name, hidden[name]), x[name], clock[name])

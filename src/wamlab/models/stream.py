@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..errors import SpecError
 from ..parts.augmentation import shifted
 from ..parts.coupling import Coupling
+from ..parts.levels import training_levels
 from ..parts.processes import FlowMatching, Process
 from ..parts.representations import ConvAutoencoder, Representation
 from ..spec import TaskSpec
@@ -125,9 +126,13 @@ class StreamWAM(WorldActionModel):
             getattr(self, f"{name}_mean").copy_(values.mean(0))
             getattr(self, f"{name}_scale").copy_(values.std(0).clamp_min(floor))
 
-    def fit_motion(self, change: Float[Tensor, "N F n c"]) -> None:
-        """Set the unit of the future stream: the usual change of each latent channel over the window."""
+    def fit_motion(self, change: Float[Tensor, "N F n c"], action: Float[Tensor, "N K A"],
+                   moved: Float[Tensor, "N F P"]) -> None:
+        """Set the unit of the future stream, the usual change of each latent channel; and how actions move the body."""
         self.motion.copy_(change.pow(2).mean((0, 1, 2)).sqrt().clamp_min(1e-3))
+        for network in self.networks:
+            if network.steering is not None:
+                network.steering.fit(self.normalised(action), moved / self.state_scale)
 
     def normalised(self, action: Float[Tensor, "B K A"]) -> Float[Tensor, "B K A"]:
         return (action - self.action_mean) / self.action_scale
@@ -163,28 +168,11 @@ class StreamWAM(WorldActionModel):
                 data["future"] = self.encode_future(batch.future.float() / 255, now)
         return data, None if now is None else self.seen(now)
 
-    def _levels(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """A training level per stream and sample."""
-        c, size = self.coupling, len(batch)
-        levels = {name: self.processes[name].draw(size, generator) for name in c.streams}
-        if c.levels == "shared" and self.has_future:
-            levels["action"] = levels["future"]
-        elif self.has_future and (c.directly("action", "future") or c.directly("future", "action")):
-            tied = torch.rand(size, generator=generator) < self.config.tied
-            levels["action"] = torch.where(tied, levels["future"], levels["action"])
-            corner = torch.rand(size, generator=generator) < self.config.corners
-            which = torch.randint(4, (size,), generator=generator)
-            for number, (name, value) in enumerate([("future", 0.0), ("future", 1.0), ("action", 0.0), ("action", 1.0)]):
-                levels[name] = torch.where(corner & (which == number), torch.tensor(value), levels[name])
-        if c.directly("future", "action"):
-            # Disturbed or playful actions are never imitated, but what they cause is worth learning: give them.
-            levels["action"] = torch.where(batch.imitate, levels["action"], torch.ones(()))
-        return levels
-
     def loss(self, batch: Batch, seed: int) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(seed)
         c, (data, seen) = self.coupling, self._targets(batch)
-        levels = self._levels(batch, generator)
+        levels = training_levels(c, self.processes, batch.imitate, generator, tied=self.config.tied,
+                                 corners=self.config.corners)
         noise = {name: torch.randn(data[name].shape, generator=generator) for name in c.streams}
         device = data["action"].device
         levels, noise = ({k: v.to(device) for k, v in d.items()} for d in (levels, noise))
@@ -202,7 +190,7 @@ class StreamWAM(WorldActionModel):
             if "future@hidden" in network.segments:
                 values["future@hidden"] = self.look(context, noise["future"], seen)[0]
             tokens = conditions | {name: network.embed(name, values[name], seen) for name in network.segments if name in values}
-            hidden, _ = network(self.steer(network, tokens, values["action"], clock), clock)
+            hidden, _ = network(self.steer(network, tokens, values["action"], context.state, clock), clock)
             outputs |= {name: network.read(name, hidden[name]) for name in c.streams if c.home(name) == number}
         losses = {}
         usable = batch.imitate | c.directly("future", "action")
@@ -218,12 +206,13 @@ class StreamWAM(WorldActionModel):
         weighted = [losses[name] * (self.config.action_weight if name == "action" else 1.0) for name in c.streams]
         return losses | {"total": torch.stack(weighted).sum()}
 
-    def steer(self, network: Network, tokens: dict[str, Tensor], action: Tensor | None,
+    def steer(self, network: Network, tokens: dict[str, Tensor], action: Tensor | None, state: Tensor,
               levels: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tokens, the future's steered by the action where the coupling says that it reads the action."""
-        if "future" in tokens and action is not None and self.coupling.directly("future", "action"):
-            return tokens | {"future": network.steered(tokens["future"], action, levels["action"])}
-        return tokens
+        if network.steering is None or action is None or "future" not in tokens:
+            return tokens
+        known = (state[:, -1] - self.state_mean) / self.state_scale
+        return tokens | {"future": tokens["future"] + network.steering(action, known, levels["action"])}
 
     def look(self, context: Context, noise: Float[Tensor, "B Fn c"],
              seen: Float[Tensor, "B Fn c"] | None) -> tuple[Tensor, Tensor]:

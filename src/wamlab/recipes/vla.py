@@ -5,15 +5,14 @@
 
 from ..models.stream import Streams
 from ..parts.coupling import CONDITIONS, Coupling
-from ..recipe import Recipe, Training
+from ..recipe import Recipe
 
 vla = Recipe(
     name="vla",
     summary="reactive: actions straight from the observation, no future",
     paper="the flow action head of π0 (arXiv 2410.24164), without its language model",
-    differs="no pretrained vision-language backbone; half the steps of the models with a future, which suffice without one",
+    differs="no pretrained vision-language backbone",
     model=Streams(coupling=Coupling(
         reads={name: CONDITIONS for name in CONDITIONS} | {"action": (*CONDITIONS, "action")},
         networks=((*CONDITIONS, "action"),))),
-    training=Training(steps=700),
 )
