@@ -41,6 +41,10 @@ def test_wrong_tables_are_refused():
         Coupling(reads={"futur": ("text",)}, networks=(("text",),))
     with pytest.raises(SpecError, match="reads what is generated"):
         Coupling(reads={"context": ("future",)}, networks=(("context", "future"),))
+    for reader in ("context", "future"):
+        with pytest.raises(SpecError, match=f"{reader} reads a copy of the future"):
+            Coupling(reads={reader: (reader, "future@clean"), "future@clean": ("future@clean",)},
+                     networks=((reader, "future@clean"),))
     with pytest.raises(SpecError, match="another network"):
         Coupling(reads={"future": ("future",), "action": ("future", "action")}, networks=(("future",), ("action",)))
     with pytest.raises(SpecError, match="no network"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,6 +89,24 @@ def killed_everywhere(out: Path, task: str, whole: Path) -> None:
     assert list(difference(EvalLog.load(whole / "log"), EvalLog.load(out / "log"))) == []
 
 
+def test_a_run_of_a_task_from_a_file_is_scored_again(whole, tmp_path):
+    """Folders carry the name that the task was asked for by, which may differ from what its spec says."""
+    shutil.copytree(whole, tmp_path / "run")
+    for path in [*(tmp_path / "run").glob("rollouts/*/pushworld"), *(tmp_path / "run").glob("*/**/pushworld.safetensors")]:
+        path.rename(path.with_name(path.name.replace("pushworld", "my_world.py")))
+    assert rescored(tmp_path / "run") == rescored(whole)
+
+
+def test_a_run_that_is_not_finished_is_not_scored(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "log")
+    with pytest.raises(DataError, match="not finished"):
+        rescored(tmp_path / "run")
+    (tmp_path / "run" / "run.json").write_text("{")
+    with pytest.raises(DataError, match="damaged"):
+        rescored(tmp_path / "run")
+
+
 @pytest.mark.slow
 def test_killed_in_every_phase_the_run_ends_in_the_same_numbers(whole, tmp_path):
     killed_everywhere(tmp_path / "run", "pushworld", whole)
@@ -108,6 +127,23 @@ def test_a_folder_belongs_to_one_run(whole, tmp_path):
         run(RunConfig(out=tmp_path))
     with pytest.raises(WamError, match="needs time"):
         run(RunConfig(out=tmp_path / "new", minutes=0))
+
+
+@pytest.mark.parametrize("wrong", [
+    {"minutes": float("nan")}, {"minutes": float("inf")}, {"starts": 0}, {"contexts": 0}, {"episodes": -1}, {"execute": 0},
+    {"workers": 0}, {"seed": -1}, {"models": ()}, {"models": ("uwm", "uwm")}, {"tasks": ("metaworld/drawer-opne",)},
+    {"tasks": ("pushworld", "pushworld")}])
+def test_settings_that_cannot_be_are_refused_before_they_claim_the_folder(tmp_path, wrong):
+    with pytest.raises(WamError):
+        run(RunConfig(out=tmp_path / "run", size="debug", **wrong))
+    assert not (tmp_path / "run").exists()
+
+
+def test_models_of_the_same_name_are_refused(tmp_path):
+    (tmp_path / "mine.py").write_text("from wamlab.recipes.vla import vla\n")
+    with pytest.raises(WamError, match="same name"):
+        run(RunConfig(out=tmp_path / "run", size="debug", models=("vla", str(tmp_path / "mine.py"))))
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_command_of_a_run_repeats_it():

@@ -14,9 +14,9 @@ from numpy import ndarray
 from .control.replay import replay_control
 from .data.atomic import make_folder, write_whole
 from .data.store import EpisodeStore
-from .errors import Unanswerable
+from .errors import DataError, Unanswerable
 from .evaluate.branches import Branches, Futures, imagine_branches
-from .evaluate.log import EvalLog, Score
+from .evaluate.log import FILE, EvalLog, Score
 from .evaluate.metrics import Metric
 from .evaluate.readout import Readout
 from .evaluate.score import compare_success, score_branches, score_nulls, score_readout, score_rollouts
@@ -113,17 +113,24 @@ def rescored(run: Path, metrics: Sequence[Metric] | None = None) -> list[Score]:
     """The scores of a finished run, from what it recorded: nothing is run and no model is asked.
 
     Raises:
-        DataError: if the run's recordings are missing or damaged.
+        DataError: if the run is not finished, or its recordings are missing or damaged.
     """
+    try:
+        seed = int(json.loads((run / "run.json").read_text())["seed"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError("the run's record is damaged", where=run / "run.json", expected="JSON with a seed",
+                        got=error) from error
+    if not (run / "log" / FILE).is_file():
+        raise DataError("the run is not finished: its numbers would be of a part of it", where=run, expected=f"log/{FILE}",
+                        got="none", fix="run its command again, it goes on where it was; or score one folder of its rollouts")
     stores = [EpisodeStore.open(path.parent) for path in sorted((run / "rollouts").glob("*/*/dataset.json"))]
     rollouts = {(store.path.parent.name, store.task_spec.task): store for store in stores}
-    tasks = {store_name(task): task for _, task in rollouts}
+    tasks = {store.path.name: store.task_spec.task for store in stores}
     readouts = {tasks[path.stem]: Readout.load(path) for path in sorted((run / "readouts").glob("*.safetensors"))}
     loaded = [Branches.load(path) for path in sorted((run / "branches").glob("*.safetensors"))]
     branches = {one.spec.task: one for one in loaded}
     imagined = {(path.parent.name, tasks[path.stem]): Futures.load(path)
                 for path in sorted((run / "futures").glob("*/*.safetensors"))}
-    seed = int(json.loads((run / "run.json").read_text())["seed"])
     return [*scores_of_rollouts(rollouts, readouts, branches, metrics),
             *scores_of_branches(imagined, {}, branches, readouts, seed, metrics)]
 

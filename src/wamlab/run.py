@@ -57,9 +57,11 @@ class Run:
         self.progress = progress or (lambda title: nullcontext(lambda done, total: None))
         self.out = config.out
         self.seconds: dict[str, float] = {}
-        if config.minutes <= 0:
-            raise WamError("training needs time", where="--minutes", expected="above 0", got=config.minutes)
+        config.check()
         self.recipes = {self.name(model): self.recipe(model) for model in config.models}
+        if len(self.recipes) < len(config.models):
+            raise WamError("two models have the same name", where="--models", expected="different recipes", got=config.models,
+                           fix="give the recipes different names")
         config.claim()
 
     def recipe(self, model: str) -> recipe.Recipe:
@@ -143,7 +145,6 @@ class Run:
                 found[task] = make_branches(protocol, self.out / "branches", workers=self.config.workers, progress=tick)
         self.timed("branches", start)
         return found
-
 
     def log(self) -> EvalLog:
         """Do what is not done yet, and judge. A finished run's log is read, not made again."""

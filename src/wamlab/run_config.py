@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from . import simulators
 from .config import to_json
 from .data.atomic import make_folder, write_whole
-from .errors import DataError
+from .errors import DataError, UnknownName, WamError
 from .recipe import Size
 
 REFERENCE_MINUTES = 5.0
@@ -48,13 +51,33 @@ class RunConfig:
         return replace(self, episodes=min(self.episodes, 10), starts=min(self.starts, 2),
                        contexts=min(self.contexts, 3), workers=1)
 
+    def check(self) -> None:
+        """Refuse settings that cannot be, before anything is written.
+
+        Raises:
+            WamError: naming the option.
+            UnknownName: for a task that does not exist.
+        """
+        if not 0 < self.minutes < math.inf:
+            raise WamError("training needs time", where="--minutes", expected="above 0", got=self.minutes)
+        for key, least in (("episodes", 1), ("starts", 1), ("contexts", 1), ("execute", 1), ("workers", 1), ("seed", 0)):
+            if vars(self)[key] < least:
+                raise WamError("a run cannot do with so little", where=f"--{key}", expected=f"{least} or more",
+                               got=vars(self)[key])
+        for key, named in (("models", self.models), ("tasks", self.tasks)):
+            if not named or len(set(named)) < len(named):
+                raise WamError("name at least one, and none twice", where=f"--{key}", expected="different names", got=named)
+        for task in self.tasks:
+            if ".py" not in task and task not in simulators.tasks():
+                raise UnknownName("task", task, simulators.tasks())
+
     def command(self) -> str:
         """The command line that repeats this run."""
         base, words = RunConfig(), ["wam run"]
         for key, value in vars(self).items():
             if value != getattr(base, key):
                 words += [f"--{key}", *(map(str, value) if isinstance(value, tuple) else [str(value)])]
-        return " ".join(words)
+        return f"{words[0]} {shlex.join(words[1:])}".rstrip()
 
     def claim(self) -> None:
         """Make the folder this run's own. Where the run lies and how many processes it takes change no number.

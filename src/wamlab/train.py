@@ -6,7 +6,6 @@ random state. With `torchrun`, every process takes its share of each batch and g
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from torch import Tensor
 from . import checkpoint
 from .config import to_json
 from .data.sampling import batch_indices
-from .data.selection import split
+from .data.selection import identity, split
 from .data.store import EpisodeStore
 from .data.windows import Windows
 from .errors import CheckpointError, WamError
@@ -48,8 +47,7 @@ class Trainer:
             self.model = recipe.model.build(stores[0].task_spec).to(self.device)
         kept, held = split(stores, held_out=0.05)
         self.windows = windows_for(self.model, stores, kept)
-        seen = self.windows.states.tobytes() + " ".join(store.renderer for store in stores).encode()
-        self.data = hashlib.sha256(seen).hexdigest()[:16]
+        self.data = identity(stores, self.windows.states)
         self.held = windows_for(self.model, stores, held) if any(held) else None
         self.curves: dict[str, list[list[float]]] = {"codec": [], "train": [], "validation": []}
         imitable = np.flatnonzero(self.windows.imitate)

@@ -38,7 +38,7 @@ class Command:
     kind: Literal["expert", "noisy", "play", "mixed"] = "noisy"
     """who acts"""
     seed: int = 0
-    """which scenes; must stay below 1000000, evaluation begins there"""
+    """which scenes: episode i shows scene (10000 * seed + i) modulo 1000000; evaluation begins at 1000000"""
     workers: int = 2
     """processes"""
     json: bool = False

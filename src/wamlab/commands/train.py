@@ -18,7 +18,7 @@ class Command:
     """Train a recipe on collected episodes.
 
     Stopped at any moment (Ctrl-C, kill, power), the same command goes on where it was and ends in the same weights.
-    The last 5 % of each dataset's episodes are held out for the validation curve. A recipe of your own is a Python
+    Of each dataset's episodes 5 % are held out for the validation curve. A recipe of your own is a Python
     file with one Recipe in it. With several GPUs: torchrun --nproc-per-node 4 -m wamlab train ...
 
     examples:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float32, Float64
 from numpy import ndarray
 
 from ..errors import DataError, SpecError
@@ -77,3 +78,9 @@ def split(stores: Sequence[EpisodeStore], held_out: float = 0.1, seed: int = 0) 
         training.append([index for index in indices if index not in held])
         validation.append(sorted(held))
     return training, validation
+
+
+def identity(stores: Sequence[EpisodeStore], states: Float32[ndarray, "N P"]) -> str:
+    """What tells the data of one training from that of another, wherever it lies: a hash of every state and the renderers."""
+    seen = states.tobytes() + " ".join(store.renderer for store in stores).encode()
+    return hashlib.sha256(seen).hexdigest()[:16]

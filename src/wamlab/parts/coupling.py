@@ -34,7 +34,8 @@ class Coupling:
     """The wiring of one model.
 
     Raises:
-        SpecError: if a segment is unknown, reads a segment of another network, or a condition reads what is generated.
+        SpecError: if a segment is unknown, reads a segment of another network, a condition reads what is generated, or anything
+            but the action reads a copy of the future.
     """
 
     reads: Mapping[str, tuple[str, ...]]
@@ -54,6 +55,9 @@ class Coupling:
             if segment in CONDITIONS and set(keys) & set(GENERATED):
                 raise SpecError(f"{segment} reads what is generated", where="Coupling.reads",
                                 expected="conditions read conditions only", got=keys)
+            if (copies := set(keys) & set(COPIES) - {segment}) and segment != "action":
+                raise SpecError(f"{segment} reads a copy of the future, which holds the answer in training",
+                                where="Coupling.reads", expected="only the action reads copies", got=sorted(copies))
             homes = [network for network in self.networks if segment in network]
             if not homes:
                 raise SpecError(f"{segment} is in no network", where="Coupling.networks", expected=segment, got=self.networks)

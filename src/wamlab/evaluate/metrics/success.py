@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..log import Score
 from ..statistics import clopper_pearson
 from .base import Evidence, Metric
@@ -24,7 +26,7 @@ def success(evidence: Evidence) -> Sequence[Score]:
     for name, count in (("success", sum(e.solved for e in tried)), ("success.held", sum(bool(e.success[-1]) for e in tried))):
         scores.append(evidence.score(name, count / n, clopper_pearson(count, n), n=n, unit="share", note=note))
     first = [int(e.success.argmax()) for e in tried if e.solved]
-    scores.append(evidence.score("success.steps", sorted(first)[len(first) // 2], n=len(first), unit="control steps") if first
+    scores.append(evidence.score("success.steps", float(np.median(first)), n=len(first), unit="control steps") if first
                   else evidence.score("success.steps", None, unavailable="no start was solved"))
     return scores
 
