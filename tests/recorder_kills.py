@@ -36,7 +36,8 @@ def record(folder: Path, report: int, sessions: int) -> None:
             os.write(report, b"B\n")
             for t in range(len(episode) + 1):
                 recorder.add({name: frames[t] for name, frames in episode.frames.items()}, episode.state[t],
-                             episode.action[t] if t < len(episode) else None, success=bool(episode.success[t]))
+                             episode.action[t] if t < len(episode) else None, success=bool(episode.success[t]),
+                             now_ns=t * 100_000_000)
                 os.write(report, b"R\n")
                 time.sleep(0.008)
             os.write(report, b"A%d\n" % recorder.save())
@@ -57,14 +58,13 @@ def look(folder: Path, acknowledged: int, rows: int) -> dict[str, object]:
         wrong += index < acknowledged and not salvaged and row.length != len(episode) + 1
         for name, frames in episode.frames.items():
             seen = dataset.frames(index, f"observation.images.{name}").astype(float)
-            wrong += bool(((seen - frames[:row.length]) ** 2).mean((1, 2,
-                                                                    3)).max() > 250.0)  # 24 dB, of small pictures with strong colours
+            error = ((seen - frames[:row.length]) ** 2).mean((1, 2, 3)).max()
+            wrong += bool(error > 250.0)  # 24 dB, of small pictures with strong colours
     kept = dict(found.salvaged).get(acknowledged, 0) or (rows if len(dataset) > acknowledged else 0)
-    checks = {one.check for one in check_dataset(folder)} - {"duplicate", "already solved", "camera marks",
-                                                             "outcome"} if len(dataset) else set()
+    checks = {one.check for one in check_dataset(folder)} if len(dataset) else set()
+    checks -= {"duplicate", "already solved", "camera marks", "outcome"}  # of the script's short episodes
     return {"episodes": len(dataset), "rows lost": max(0, rows - kept) if rows >= 2 else 0, "wrong": int(wrong),
-            "findings": sorted(checks),
-            "salvaged": len(found.salvaged), "twice": [list(again.completed), list(again.salvaged)]}
+            "findings": sorted(checks), "salvaged": len(found.salvaged), "twice": [list(again.completed), list(again.salvaged)]}
 
 
 def main(root: Path, kills: int, seed: int) -> None:

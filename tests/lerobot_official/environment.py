@@ -14,8 +14,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 VERSION = "0.4.4"
-PACKAGES = ["numpy<2.3", "datasets<5", "av<16", "huggingface-hub<0.36", "jsonlines", "draccus==0.10.0", "termcolor", "deepdiff<9",
-            "packaging<26"]
+PACKAGES = ["numpy<2.3", "datasets<5", "av<16", "huggingface-hub<0.36", "jsonlines", "draccus==0.10.0", "termcolor",
+            "deepdiff<9", "packaging<26"]
 
 
 class Unavailable(Exception):

@@ -13,8 +13,8 @@ features = {"observation.state": {"dtype": "float32", "shape": (3,), "names": ["
             "next.reward": {"dtype": "float32", "shape": (1,), "names": None},
             "observation.images.top": {"dtype": "image" if codec == "image" else "video", **pictures},
             "observation.images.wrist": {"dtype": "image" if codec == "image" else "video", **pictures}}
-dataset = LeRobotDataset.create("test/barcodes", fps=10, features=features, root=root, robot_type="arm", use_videos=codec != "image",
-                                vcodec="h264" if codec == "image" else codec)
+dataset = LeRobotDataset.create("test/barcodes", fps=10, features=features, root=root, robot_type="arm",
+                                use_videos=codec != "image", vcodec="h264" if codec == "image" else codec)
 for episode in range(episodes):
     for frame in range(length(episode)):
         state, action = numbers(episode, frame)

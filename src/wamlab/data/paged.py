@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ PAGE = 32
 """frames of a page"""
 
 
+@runtime_checkable
 class FrameSource(Protocol):
     """What is read from: `formats.lerobot.LeRobot` is one."""
 

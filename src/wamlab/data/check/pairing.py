@@ -80,7 +80,7 @@ def check_exchanges(episodes: Sequence[Numbers], camera: str) -> list[Finding]:
         return float((((read[a][:length] - states[b][:length]) ** 2).mean(0) / spread)[channels].mean())
 
     own, found = errors[:, channels].mean(1), list[Finding]()
-    doubtful = np.flatnonzero(own > 2.5 * np.median(own))
+    doubtful = np.flatnonzero(own > 2.5 * np.median(own)).tolist()
     for one in doubtful:
         for two in doubtful:
             if one != two and mismatch(one, two) < own[one] / 3 and mismatch(two, one) < own[two] / 3:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +61,11 @@ def import_lerobot(source: str | Path, target: str | Path, *, size: tuple[int, i
     if "action" not in dataset.info.columns:
         raise DataError("the dataset has no actions", where=f"{dataset.root}/meta/info.json, field features", expected="action",
                         got=", ".join(dataset.info.columns))
-    spec = sidecar.task_spec if sidecar and size is None else build_spec(dataset, state, size, action_kind)
+    spec = sidecar.task_spec if sidecar else build_spec(dataset, state, size, action_kind)
     fit_spec(spec, dataset.info, state)
-    renderer = sidecar.renderer if sidecar and size is None else f"lerobot-{dataset.info.robot_type or 'camera'}"
+    renderer = sidecar.renderer if sidecar else f"lerobot-{dataset.info.robot_type or 'camera'}"
+    if sidecar and size is not None and size != spec.image_size:  # resized pictures are not what the renderer drew
+        spec, renderer = replace(spec, image_size=size), f"{renderer}@{size[0]}x{size[1]}"
     store = EpisodeStore.open_or_create(target, spec, renderer, {
         "source": "lerobot", "name": dataset.root.resolve().name, "version": dataset.info.version,
         "robot": dataset.info.robot_type,
@@ -72,7 +74,8 @@ def import_lerobot(source: str | Path, target: str | Path, *, size: tuple[int, i
     for done, index in enumerate(dataset.indices()):
         if not store.has(index):
             try:
-                store.put(index, read_episode(dataset, index, spec, sidecar, state))
+                episode = read_episode(dataset, index, spec, sidecar, state)
+                store.put(index, replace(episode, meta={**episode.meta, "renderer": renderer}))
             except DataError as error:
                 if not skip_bad:
                     raise DataError(f"episode {index} cannot be imported: {error.problem}", where=error.where,
