@@ -15,6 +15,9 @@ class Steering(nn.Module):
     lengths (Fourier features, arXiv 2006.10739) and each place has its own reading of them.
     """
 
+    gain: Tensor
+    omega: Tensor
+
     def __init__(self, actions: int, states: int, places: int, width: int, offsets: tuple[int, ...], waves: int = 6):
         super().__init__()
         self.offsets, self.places = offsets, places
