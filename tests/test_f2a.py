@@ -146,8 +146,8 @@ def test_siblings_of_the_oracle(asked):
 
 
 def test_words_are_gated_by_intervals():
-    def score(metric, low, high):
-        return Score("m", "t", metric, (low + high) / 2, low, high)
+    def score(metric, low, high, n=20):
+        return Score("m", "t", metric, (low + high) / 2, low, high, n)
 
     def words(*found, imagines=True):
         return decide(found, imagines).words
@@ -161,6 +161,8 @@ def test_words_are_gated_by_intervals():
     observed = score("specific", 0.3, 0.6)  # a model that can be asked neither way: by observation
     assert words(observed) == "imagines and follows it" and words(observed, ignores) == "imagines but acts on its own"
     assert "observed, not intervened" in " ".join(decide([observed], True).reasons)
+    few = score("cc.robot", 0.4, 0.6, n=9)
+    assert words(few, does) == "not enough evidence"
     bare = Score("m", "t", "cc.robot", 0.5)
     assert words(bare, does) == "not enough evidence"
 

@@ -12,13 +12,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy import ndarray
 
 from ..errors import DataError, SpecError
-from ..spec import ActionSpec, EntitySpec, TaskSpec
+from ..spec import ActionSpec, EntitySpec, Group, TaskSpec
 from .protocol import VERSION, Terms
 
 KINDS = ("effect", "answer", "plan", "episode", "error")
@@ -136,6 +136,8 @@ def _spec(head: Line, terms: Terms) -> TaskSpec:
     listed = head.table.get("entities")
     for item in listed if isinstance(listed, list) else []:
         try:
+            if item["group"] not in get_args(Group):
+                raise ValueError(f"group {item['group']!r}, not of {', '.join(get_args(Group))}")
             tolerance = float(item["tolerance"])
             if not tolerance > 0 or not math.isfinite(tolerance):
                 raise ValueError(f"tolerance {tolerance}")
@@ -144,9 +146,6 @@ def _spec(head: Line, terms: Terms) -> TaskSpec:
         except (KeyError, TypeError, ValueError, SpecError) as error:
             raise head.fault("an entity cannot be read", "entities", "name, group, channels, units and a tolerance above 0",
                              f"{type(error).__name__}: {error}") from error
-        if entities[-1].group not in ("robot", "object", "articulation", "bystander", "goal"):
-            raise head.fault("an entity is of no known group", "entities", "robot, object, articulation, bystander or goal",
-                             entities[-1].group)
     if not entities:
         raise head.fault("the protocol names no entities", "entities", "at least one", listed)
     return TaskSpec(terms.task, "", ("main",), (1, 1), (), ActionSpec((), (), (), ()), tuple(entities), 1.0, 1)

@@ -21,6 +21,9 @@ from .protocol import VERSION, Terms
 from .record_lines import Line, Sheet, read_lines
 from .score import NO_FUTURE
 
+KNOWN = frozenset({"episodes", "foresight", "effects", "answers"})
+LOST = frozenset({"success.steps", "success.held"})
+"""scores that need more of an episode than its outcome"""
 States = Mapping[str, ndarray]
 
 
@@ -33,9 +36,9 @@ class Records:
     imagines: bool | None = None
 
     def scores(self) -> tuple[Score, ...]:
-        """Every metric that can be computed from records; pictures and clocks are not among them."""
-        return tuple(score for metric in discover().values() if not {"frames"} & set(metric.needs)
-                     and not metric.name.startswith("latency") for score in metric(self.evidence))
+        """Every metric that can be computed from records; what needs pictures, clocks or whole episodes is not among them."""
+        metrics = [m for m in discover().values() if set(m.needs) <= KNOWN and not m.name.startswith("latency")]
+        return tuple(score for metric in metrics for score in metric(self.evidence) if score.metric not in LOST)
 
 
 def load(path: str | Path) -> Records:
@@ -54,7 +57,8 @@ def load(path: str | Path) -> Records:
     missing = {"effects": failures[0] if failures else none or "the records hold no effects",
                "answers": none or "the records hold no answers", "episodes": "the records hold no episodes",
                "foresight": none or "the records hold no plans"}
-    evidence = Evidence(sheet.model, sheet.spec, episodes, None, foresight, effects, answers, dict(sheet.terms.scales), missing)
+    evidence = Evidence(sheet.model, sheet.spec, episodes, foresight=foresight, effects=effects, answers=answers,
+                        scales=dict(sheet.terms.scales), missing=missing)
     return Records(sheet.terms, evidence, sheet.imagines)
 
 

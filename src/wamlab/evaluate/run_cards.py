@@ -46,7 +46,7 @@ def models_of(folder: Path) -> dict[str, WorldActionModel]:
         raise DataError("there is no run here", where=folder / "run.json", expected="what wam run wrote",
                         got=f"{type(error).__name__}: {error}", fix="give the folder of a finished run") from error
     recipes = [(recipe.load(source).name, recipe.load(source)) for source in sources]
-    return {name: checkpoint.load_model(folder / "models" / name, made) for name, made in recipes}
+    return {name: checkpoint.load_model(folder / "models" / name / "model", made) for name, made in recipes}
 
 
 def branches_of(folder: Path) -> dict[str, Branches]:
@@ -92,8 +92,8 @@ def judge(folder: Path, log: EvalLog, progress: Progress, workers: int, export: 
                 scores += score_rollouts(name, store.task_spec, episodes, readout=readout, scales=truth.scales())
             if export is not None:
                 foresight = evidence_of(truth.spec, episodes, readout)[1] if episodes else None
-                made = Evidence(name, truth.spec, episodes or None, None, foresight, asked.effects, asked.answers,
-                                truth.scales())
+                made = Evidence(name, truth.spec, episodes or None, foresight=foresight, effects=asked.effects,
+                                answers=asked.answers, scales=truth.scales())
                 save(export / f"{name}-{slug(task)}.jsonl", terms_of(truth), made,
                      {c.name: c.available for c in manifest(model.answers())}["plan"])
     known = {c.key for c in scores}

@@ -12,6 +12,8 @@ Words = Literal["imagines and follows it", "imagines but acts on its own", "deco
                 "not enough evidence"]
 THRESHOLD = 0.1
 """below this a concordance or skill counts as none; an interval must lie wholly on one side"""
+LEAST = 10
+"""contexts or episodes below which an interval carries no verdict"""
 TRUE = {"cc.robot": "its imagined robot follows a given action", "cc.object": "its imagined object follows a given action",
         "specific": "its plans fit their own episode"}
 FOLLOWED = {"f2a.robot": "the robot does what an offered future shows",
@@ -50,10 +52,11 @@ def decide(scores: Iterable[Score], imagines: bool) -> Verdict:
 
 def weigh(found: Mapping[str, Score], wanted: Mapping[str, str]) -> tuple[Literal["yes", "no", "unknown"], tuple[str, ...]]:
     """yes: some interval lies above the threshold. no: all that there are lie below it. With the reasons."""
-    known = [(name, s) for name in wanted if (s := found.get(name)) is not None and s.low is not None and s.high is not None]
+    known = [(name, s) for name in wanted if (s := found.get(name)) is not None
+             and s.low is not None and s.high is not None and s.n >= LEAST]
     reasons = [f"{wanted[name]}: {s.metric} {s.value:.2f} [{s.low:.2f}, {s.high:.2f}]" for name, s in known]
-    reasons += [f"{name} has no interval: {s.unavailable or 'too few contexts'}" for name in wanted
-                if (s := found.get(name)) is not None and s.low is None]
+    reasons += [f"{name} says nothing: {s.unavailable or f'{s.n} units, fewer than {LEAST}'}" for name in wanted
+                if (s := found.get(name)) is not None and (s.low is None or s.n < LEAST)]
     if any(s.low is not None and s.low > THRESHOLD for _, s in known):
         return "yes", tuple(reasons)
     if known and all(s.high is not None and s.high < THRESHOLD for _, s in known):
