@@ -152,19 +152,19 @@ class Doing:
 
     def __call__(self, scenes: list[int], alive: Callable[[], bool],
                  done: Callable[[int], None] = lambda count: None) -> dict[int, Mapping[str, ndarray]]:
-        simulator, found = self.build(), {}
+        simulator, found = self.build(), {}  # type: ignore[var-annotated]
         simulator.renders = False
         try:
             for count, scene in enumerate(scenes, 1):
                 visit = revisit(simulator, self.branches.protocol, scene)
                 for c in np.flatnonzero(self.branches.scene == scene):
                     if not alive():
-                        return found
+                        return found  # type: ignore[return-value]
                     found[int(c)] = self.context(simulator, visit.states[int(self.branches.step[c])], int(c))
                 done(count)
         finally:
             simulator.close()
-        return found
+        return found  # type: ignore[return-value]
 
     def context(self, simulator: Simulator, state: object, c: int) -> dict[str, ndarray]:
         """True states after every chunk of one context."""

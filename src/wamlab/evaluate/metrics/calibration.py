@@ -58,7 +58,7 @@ def risk(unsure: Float[ndarray, "N"], wrong: Bool[ndarray, "N"]) -> float:
     coverages. Futures that are equally sure are kept in proportion."""
     _, level, size = np.unique(unsure, return_inverse=True, return_counts=True)
     ordered = np.sort(level)  # ranks of uncertainty, the surest first
-    ordered = (np.bincount(level, wrong) / size)[ordered]
+    ordered = (np.bincount(level, wrong) / size)[ordered]  # type: ignore[assignment]
     return float((np.cumsum(ordered) / np.arange(1, len(wrong) + 1)).mean())
 
 

@@ -99,7 +99,7 @@ def train_inverse(episodes: Sequence[Episode], gaps: Sequence[int], *, camera: s
             episode, gap = long[int(generator.choice(pool))], int(generator.choice(np.asarray(gaps)))
             t = int(generator.integers(len(episode) - gap + 1))
             rows.append((episode.frames[name][t], episode.frames[name][t + gap], gap, episode.action[t:t + gap].mean(0)))
-        before, after, gap, action = zip(*rows, strict=True)
+        before, after, gap, action = zip(*rows, strict=True)  # type: ignore[assignment]
         return np.stack(before), np.stack(after), np.array(gap), np.stack(action)
 
     with torch.random.fork_rng(devices=[]):
