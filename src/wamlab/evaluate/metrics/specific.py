@@ -54,7 +54,7 @@ def specific(evidence: Evidence) -> Sequence[Score]:
         return (evidence.score("specific", None, unavailable=why),)
     states = {side: {name: value[kept] for name, value in vars(foresight)[side].items()}
               for side in ("start", "imagined", "real")}
-    made = replace(foresight, episode=foresight.episode[kept], chunk=foresight.chunk[kept], ceiling=None, **states)  # type: ignore[arg-type]  # noqa: E501
+    made = replace(foresight, episode=foresight.episode[kept], chunk=foresight.chunk[kept], ceiling=None, **states)  # type: ignore[arg-type]
     seen = replace(evidence, foresight=made)
     own, _, episode = errors(seen, made.imagined)
     moves = {name: value - foresight.start[name] for name, value in foresight.imagined.items()}

@@ -63,7 +63,7 @@ def decode_branches(branches: Branches, futures: Futures, read: Read, decoders: 
         start, effect(base, then, {n: states["imagined"][n] for n in known}),
         effect(base, then, {n: states["real"][n] for n in known}),
         {n: value for n, value in branches.real(offsets).items() if n in known}, true.astype(np.float64),
-        raw["imagined"], raw["real"], *({decoder.name: came[source, decoder.name] for decoder in decoders}  # type: ignore[arg-type]  # noqa: E501
+        raw["imagined"], raw["real"], *({decoder.name: came[source, decoder.name] for decoder in decoders}  # type: ignore[arg-type]
                                         for source in ("imagined", "real")), offsets)
 
 
