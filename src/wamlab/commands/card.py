@@ -51,7 +51,8 @@ class Command:
 
             found = records.load(self.records)
             evidence = found.evidence
-            cards: tuple[Card, ...] = (card_of(evidence.model, evidence.spec.task, found.scores(), terms=found.terms),)
+            cards: tuple[Card, ...] = (card_of(evidence.model, evidence.spec.task, found.scores(), found.capabilities(),
+                                               found.terms),)
         else:
             from ..evaluate.run_cards import cards as judged
 

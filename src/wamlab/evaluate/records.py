@@ -16,6 +16,7 @@ from ..errors import DataError
 from ..types import Episode
 from .actions import parting
 from .log import Score
+from .manifest import Capability
 from .metrics import Answers, Effects, Evidence, Foresight, discover
 from .protocol import VERSION, Terms
 from .record_lines import Line, Sheet, read_lines
@@ -34,6 +35,11 @@ class Records:
     terms: Terms
     evidence: Evidence
     imagines: bool | None = None
+
+    def capabilities(self) -> tuple[Capability, ...]:
+        """What the file says that the model does when it acts; nothing if it does not say."""
+        said = "said by the records" if self.imagines else NO_FUTURE
+        return () if self.imagines is None else (Capability("plan", self.imagines, said),)
 
     def scores(self) -> tuple[Score, ...]:
         """Every metric that can be computed from records; what needs pictures, clocks or whole episodes is not among them."""

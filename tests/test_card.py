@@ -1,0 +1,74 @@
+"""The commands that judge: the card of records, the power of a claim, and the speed of it all."""
+
+import json
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from test_protocol import BLOCK
+from toyworld import SPEC, effects
+from wamlab.cli import main
+from wamlab.evaluate import records
+from wamlab.evaluate.conformance.saboteurs import sabotage
+from wamlab.evaluate.metrics import Evidence
+from wamlab.evaluate.protocol import Terms
+
+
+def call(capsys, *words):
+    status = main([*map(str, words)])
+    return status, capsys.readouterr()
+
+
+def test_card_of_records(tmp_path, capsys):
+    path = tmp_path / "records.jsonl"
+    path.write_text(BLOCK)
+    status, said = call(capsys, "card", "--from", path, "--json")
+    (card,) = json.loads(said.out)
+    assert status == 0 and card["version"] == "CC-1.0" and card["headlines"]["fcs"] == 0.5
+    assert card["verdict"]["words"] == "not enough evidence"  # three contexts carry none
+    assert "3 units, fewer than 10" in " ".join(card["verdict"]["reasons"])
+    status, said = call(capsys, "card", "--from", path)
+    assert status == 0 and "NOT ENOUGH EVIDENCE" in said.out and "0.895" in said.out
+    status, said = call(capsys, "card")
+    assert status == 2 and "either a run or a file of records" in said.err
+    status, said = call(capsys, "card", tmp_path)
+    assert status == 2 and "there is no log" in said.err
+
+
+@pytest.mark.parametrize(("name", "words"), [("noise_0.1", "not enough evidence"), ("action_blind", "decorative future")])
+def test_verdict_from_records_alone(name, words, tmp_path, capsys):
+    """From effects alone it can be shown that a future is decorative, but not that an action follows it."""
+    made = sabotage(name, effects(12), SPEC)
+    terms = Terms("toy", 12, made.kinds, made.offsets, 12)
+    records.save(tmp_path / "r.jsonl", terms, Evidence(name, SPEC, effects=made), imagines=True)
+    _, said = call(capsys, "card", "--from", tmp_path / "r.jsonl", "--json")
+    assert json.loads(said.out)[0]["verdict"]["words"] == words
+    records.save(tmp_path / "r.jsonl", terms, Evidence(name, SPEC, effects=made), imagines=False)
+    _, said = call(capsys, "card", "--from", tmp_path / "r.jsonl", "--json")
+    assert json.loads(said.out)[0]["verdict"]["words"] == "no future at test time"
+
+
+def test_power(capsys):
+    status, said = call(capsys, "power", "--rate", 0.8, "--threshold", 0.6, "--json")
+    assert status == 0 and 30 <= json.loads(said.out)["starts"] <= 60
+    status, said = call(capsys, "power", "--solved", 33, "--starts", 40, "--threshold", 0.6)
+    assert status == 0 and said.out.startswith("carried")
+    status, said = call(capsys, "power", "--only-first", 9, "--only-second", 2, "--starts", 40)
+    assert status == 1 and "paired starts would show it" in said.out
+    status, said = call(capsys, "power", "--rate", 0.5)
+    assert status == 2 and "no claim" in said.err
+    status, said = call(capsys, "power", "--rate", 0.5, "--threshold", 0.7)
+    assert status == 2 and "not above" in said.err
+
+
+def test_a_card_over_200_contexts_takes_two_seconds():
+    made = effects(200)
+    sixteen = {name: np.concatenate([value, value[:, :, -1:].repeat(4, 2)], 2) for name, value in made.real.items()}
+    made = replace(made, imagined=sixteen, real=sixteen, offsets=tuple(range(1, 17)))
+    found = records.Records(Terms("toy", 200, made.kinds, made.offsets, 16), Evidence("m", SPEC, effects=made))
+    found.scores()  # imports
+    start = time.process_time()
+    found.scores()
+    assert made.real["block"].shape == (200, 9, 16, 2) and time.process_time() - start < 2
