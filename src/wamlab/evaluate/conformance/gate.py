@@ -67,11 +67,11 @@ def root(score: str) -> str:
 
 
 def admit(log: EvalLog, folder: Path | None = None) -> tuple[EvalLog, tuple[str, ...]]:
-    """A log with only the scores that may be shown, and the names of the metrics that were withheld.
+    """A log with only the scores that may be shown, and the names of the metrics of which numbers were withheld.
 
     Args:
         folder: of the log; metrics named in its `conformance.json` pass as well.
     """
     known = own() | INSTRUMENTS | (read(folder / OWN) if folder is not None else frozenset())
-    withheld = sorted({root(score.metric) for score in log.scores} - known)
+    withheld = sorted({root(score.metric) for score in log.scores if score.value is not None} - known)
     return replace(log, scores=tuple(s for s in log.scores if root(s.metric) in known)), tuple(withheld)

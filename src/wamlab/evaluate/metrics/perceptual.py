@@ -6,9 +6,10 @@ clip. LPIPS, FVD and DreamSim need weights that the user supplies: see `perceptu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from ..log import Score
@@ -22,24 +23,28 @@ LIMIT = 48
 """clips that are looked at, evenly over all; 240 frames take about 3 seconds of a CPU"""
 
 
-def pfd(evidence: Evidence) -> Sequence[Score]:
-    """1 - cosine of Lite0 features of imagined and real frames."""
-    eye = lite0()
-    return paired_scores(evidence, "pfd", lambda a, b: frame_distance(eye(a), eye(b)), f"Lite0 at {SIZE} pixels", LIMIT)
+Eye = Callable[[UInt8[ndarray, "N h w 3"]], Float[ndarray, "N D"]]
+"""frames to features"""
 
 
-def kvd(evidence: Evidence) -> Sequence[Score]:
+def pfd(evidence: Evidence, eye: Eye | None = None, name: str = f"Lite0 at {SIZE} pixels") -> Sequence[Score]:
+    """1 - cosine of features of imagined and real frames; of Lite0 if no other network is given."""
+    see = lite0() if eye is None else eye
+    return paired_scores(evidence, "pfd", lambda a, b: frame_distance(see(a), see(b)), name, LIMIT)
+
+
+def kvd(evidence: Evidence, eye: Eye | None = None, name: str = f"Lite0 at {SIZE} pixels") -> Sequence[Score]:
     """Unbiased kernel distance of clip features; time matters through mean |df/dt|."""
-    frames, eye = evidence.frames, lite0()
+    frames, see = evidence.frames, lite0() if eye is None else eye
     assert frames is not None
     clips, full = clips_of(frames, LIMIT), frames.prefix + "kvd"
     if len(np.unique(clips.cluster)) < 3:
         return (evidence.score(full, None, unavailable="fewer than 3 episodes or contexts with whole clips"),)
 
     def features(pictures: ndarray) -> ndarray:
-        return clip_features(eye(pictures.reshape(-1, *pictures.shape[2:])).reshape(*pictures.shape[:2], -1))
+        return clip_features(see(pictures.reshape(-1, *pictures.shape[2:])).reshape(*pictures.shape[:2], -1))
 
-    real, note = features(clips.real), f"{len(clips)} clips of {clips.real.shape[1]} frames; Lite0 at {SIZE} pixels"
+    real, note = features(clips.real), f"{len(clips)} clips of {clips.real.shape[1]} frames; {name}"
     return [evidence.score(full + row, paired_mmd(features(made), real, clips.cluster),
                            n=len(np.unique(clips.cluster)), note=note)
             for row, made in (("", clips.imagined), (".copy", clips.copied))]

@@ -77,7 +77,7 @@ class Lpips:
 
     def features(self, frames: UInt8[ndarray, "N h w 3"]) -> Iterator[Tensor]:
         """After each tapped ReLU: [N, C, m, n]."""
-        plan, x = PLANS[self.net], torch.from_numpy(np.ascontiguousarray(frames)).movedim(-1, 1).float()
+        plan, x = PLANS[self.net], torch.from_numpy(np.array(frames)).movedim(-1, 1).float()
         shift, scale = (torch.tensor(values)[:, None, None] for values in (SHIFT, SCALE))
         x = (x / 127.5 - 1 - shift) / scale
         for number, stride, padding in plan.convolutions:

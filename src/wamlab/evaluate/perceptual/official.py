@@ -80,7 +80,7 @@ def _embed(network: torch.jit.ScriptModule, frames: UInt8[ndarray, "N h w 3"], s
     out = []
     with torch.inference_mode():
         for start in range(0, len(frames), batch):
-            x = torch.from_numpy(np.ascontiguousarray(frames[start:start + batch])).movedim(-1, 1).float() / 255
+            x = torch.from_numpy(np.array(frames[start:start + batch])).movedim(-1, 1).float() / 255
             x = torch.nn.functional.interpolate(x, (size, size), mode="bilinear", align_corners=False, antialias=True)
             out.append(_answer(network, x).flatten(1).numpy())
     return np.concatenate(out)

@@ -68,7 +68,7 @@ class Inverse:
 
 
 def _float(frames: UInt8[ndarray, "N h w 3"]) -> Float[Tensor, "N 3 h w"]:
-    return torch.from_numpy(np.ascontiguousarray(frames)).movedim(-1, 1).contiguous().float() / 255
+    return torch.from_numpy(np.array(frames)).movedim(-1, 1).contiguous().float() / 255
 
 
 def train_inverse(episodes: Sequence[Episode], gaps: Sequence[int], *, camera: str | None = None, seed: int = 0,
