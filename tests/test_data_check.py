@@ -17,7 +17,7 @@ from wamlab.data.check.run import check_dataset
 from wamlab.errors import DataError, WamError
 
 RESULTS = Path(__file__).parents[1] / "docs/results/data-mutations.json"
-SAMPLE, ALL = 150, 1200
+SAMPLE, ALL = 150, 1000
 
 
 @pytest.fixture(scope="session")

@@ -81,7 +81,7 @@ def test_video_frames_are_found_by_number_in_files_of_many_episodes(tmp_path):
 
     root, lengths = tmp_path / "set", [barcode.length(number) for number in range(60)]
     root.mkdir()
-    writer = Writer(root, {"action": Feature("float32", (2,)), MAIN: Feature("video", (64, 64, 3))}, fps=7, video_mb=0.1,
+    writer = Writer(root, {"action": Feature("float32", (2,)), MAIN: Feature("video", (64, 64, 3))}, fps=7, video_mb=0.005,
                     data_mb=0.01)
     for number, length in enumerate(lengths):
         frames = np.stack([barcode.draw(number, t) for t in range(length)])

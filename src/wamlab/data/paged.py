@@ -110,9 +110,15 @@ class ClipCache:
         ahead = np.concatenate([np.arange(n, 0, -1) for n in self.lengths])
         return np.flatnonzero(ahead >= length)
 
-    def clips(self, starts: Int64[ndarray, "B"], length: int, stride: int = 1) -> UInt8[ndarray, "B L C h w 3"]:
+    def clips(self, starts: Int64[ndarray, "B"], length: int, stride: int = 1,
+              out: UInt8[ndarray, "B L C h w 3"] | None = None) -> UInt8[ndarray, "B L C h w 3"]:
         """Clips of `length` frames from `starts` (positions in the dataset), all cameras; past its end an episode's last
-        frame is repeated."""
+        frame is repeated.
+
+        Args:
+            out: array to write into. A loop that gives the same one again is many times faster with large batches: new
+                memory must be fetched from the system page by page.
+        """
         episode = np.searchsorted(self._first_frame, starts, "right") - 1
         t = np.minimum((starts - self._first_frame[episode])[:, None] + stride * np.arange(length),
                        self.lengths[episode][:, None] - 1)
@@ -123,7 +129,7 @@ class ClipCache:
             slots = self.slot[page]
         self.clock += 1
         self.used[slots] = self.clock
-        return self.memory[slots * PAGE + t % PAGE]
+        return np.take(self.memory, slots * PAGE + t % PAGE, axis=0, out=out, mode="clip")
 
     def _fetch(self, wanted: Int64[ndarray, "N"]) -> None:
         if len(wanted) > self.capacity:

@@ -54,7 +54,7 @@ def picture_statistics(counts: Int64[ndarray, "C 256"], frames: int) -> dict[str
 
 def merged(before: Mapping[str, Mapping[str, Any]], more: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Statistics of two sets of data together: exact for min, max, mean, std and count; quantiles are averages weighted by
-    the counts, to be computed again from all data when a recording is finished (`wam data import`, then `export`)."""
+    the counts, to be computed again from all data when a recording is finished (`wam data import DATASET`, then `export`)."""
     out = {name: dict(said) for name, said in (*before.items(), *more.items())}
     for name in before.keys() & more.keys():
         one, two = ({key: np.asarray(value, float) for key, value in said.items()} for said in (before[name], more[name]))
