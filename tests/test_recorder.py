@@ -253,8 +253,8 @@ def judge_fault(folder: Path, point: int, kind: str) -> str:
             assert ((seen - frames[:length]) ** 2).mean((1, 2, 3)).max() < 250, f"{where}, episode {index}, {name}"
     if open_rows:
         assert len(dataset) == 4 and dataset.row(3).length >= open_rows, where
-    harmless = {"duplicate", "already solved", "camera marks", "outcome"}
-    assert {one.check for one in check_dataset(folder)} - harmless == set() or not len(dataset), where
+    said = check_dataset(folder) if len(dataset) else []
+    assert {one.check for one in said if one.severity == "error"} <= {"duplicate"}, where  # episodes come again on purpose
     return disk.fired
 
 

@@ -52,7 +52,7 @@ def check_channels(records: Sequence[Record], source: Source) -> list[Finding]:
         own = np.array([part.std(0) if np.isfinite(part).all() and len(part) else np.full(part.shape[1], np.nan)
                         for part in parts])
         stuck = (own <= 1e-9 * np.maximum(spread, 1e-9)) & ~dead & ((own > 0.1 * spread).sum(0) > 0.9 * len(parts) - 1)
-        for number, channel in np.argwhere(stuck):
+        for number, channel in np.argwhere(stuck & np.array([[len(part) >= 10] for part in parts])):
             found.append(Finding("constant channel", "warning", records[number].file, field, records[number].index,
                                  f"{names[channel]} never changes in this episode, but does in the others",
                                  "a number that changes",
