@@ -72,3 +72,24 @@ def test_a_card_over_200_contexts_takes_two_seconds():
     start = time.process_time()
     found.scores()
     assert made.real["block"].shape == (200, 9, 16, 2) and time.process_time() - start < 2
+
+
+@pytest.mark.slow
+def test_card_of_a_run(debug_run, tmp_path, capsys):
+    status, said = call(capsys, "card", debug_run / "runs" / "first", "--json", "--workers", 1, "--export", tmp_path / "rec")
+    cards = {(card["model"], card["task"]): card for card in json.loads(said.out)}
+    assert status == 0 and len(cards) == 4
+    for (model, _), card in cards.items():
+        words = "no future at test time" if model == "vla" else "not enough evidence"  # three contexts
+        assert card["verdict"]["words"] == words and card["protocol"]["version"] == "CC-1.0"
+        values = {s["metric"]: s for s in card["scores"]}
+        assert (values["f2a"]["value"] is None) <= bool(values["f2a"]["unavailable"]) and "onset" in values
+    again = call(capsys, "card", debug_run / "runs" / "first", "--json")[1].out  # read, not judged again
+    assert json.loads(again) == list(cards.values())
+    for path in (tmp_path / "rec").glob("uwm-*"):
+        _, said = call(capsys, "card", "--from", path, "--json")
+        (back,) = json.loads(said.out)
+        here = cards["uwm", back["task"]]
+        mine, theirs = ({s["metric"]: s["value"] for s in card["scores"]} for card in (here, back))
+        assert mine["cc.robot"] == pytest.approx(theirs["cc.robot"], abs=1e-6) and back["protocol"] == here["protocol"]
+        assert mine["f2a.robot"] == pytest.approx(theirs["f2a.robot"], abs=1e-6)

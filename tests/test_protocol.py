@@ -12,7 +12,7 @@ from toyworld import SPEC, effects
 from wamlab.errors import DataError
 from wamlab.evaluate import records
 from wamlab.evaluate.card import card_of
-from wamlab.evaluate.conformance.families import World, plans
+from wamlab.evaluate.conformance.families import World, answers, plans
 from wamlab.evaluate.conformance.saboteurs import sabotage
 from wamlab.evaluate.metrics import Answers, Evidence
 from wamlab.evaluate.protocol import VERSION, Terms, must_match
@@ -88,20 +88,23 @@ def terms(made, contexts):
 
 def test_records_go_out_and_come_back_with_the_same_numbers(tmp_path):
     truth = effects(12, late=True)
-    made = replace(sabotage("noise_0.3", truth, SPEC), uncertainty=np.random.default_rng(0).random((12, 11)))
+    unsure = np.random.default_rng(0).random((12, 11))
+    made = replace(sabotage("noise_0.3", truth, SPEC), uncertainty=unsure, noise={"block": 0.02})
     done = sabotage("attenuated", truth, SPEC)
-    given = Answers(truth.start, truth.real, done.imagined, truth.offsets, truth.kinds, truth.strata)
-    plan = plans.evidence_for("noisy", World("toy", SPEC, truth))
+    world = World("toy", SPEC, truth)
+    given = Answers(truth.start, truth.real, done.imagined, truth.offsets, truth.kinds, truth.strata,
+                    answers.controls("attenuated", world))
+    plan = plans.evidence_for("noisy", world)
     told = terms(truth, 12)
     evidence = Evidence("m", SPEC, plan.episodes, foresight=plan.foresight, effects=made, answers=given,
                         scales=dict(told.scales))
-    back = records.load(records.save(tmp_path / "r.jsonl", told, evidence, True))
+    back = records.load(records.save(tmp_path / "new" / "r.jsonl", told, evidence, True))
     assert back.terms == told and back.imagines is True
     known = [s for s in records.Records(told, evidence, True).scores() if not s.metric.endswith(".floor")]
     assert len(known) > 60
     for one, two in zip(known, [s for s in back.scores() if not s.metric.endswith(".floor")], strict=True):
         assert one.metric == two.metric and one.value == pytest.approx(two.value, abs=1e-12), one.metric
-    found = by_the_page((tmp_path / "r.jsonl").read_text())
+    found = by_the_page((tmp_path / "new" / "r.jsonl").read_text())
     value = {s.metric: s.value for s in known}
     assert found["fcs"] == pytest.approx(value["fcs"]) and found["success"] == pytest.approx(value["success"])
     order = [name for name, _ in told.scales]

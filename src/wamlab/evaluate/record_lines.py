@@ -1,8 +1,8 @@
 """Intervention records, a JSON object a line: how a model that lives elsewhere is judged without being ported. The format.
 
 The first line is the protocol, with the model's name and the entities. Then, in any order: `effect` (one imagined future of one
-action from one saved state), `answer` (what came of one offered future), `plan` (one executed chunk of an episode), `episode`,
-and `error` (the model failed there). See docs/protocol-cc-1.0.md.
+action from one saved state), `answer` (what came of one offered future), `control` (of a control's future), `plan` (one executed
+chunk of an episode), `episode`, and `error` (the model failed there). See docs/protocol-cc-1.0.md.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..errors import DataError, SpecError
 from ..spec import ActionSpec, EntitySpec, Group, TaskSpec
 from .protocol import VERSION, Terms
 
-KINDS = ("effect", "answer", "plan", "episode", "error")
+KINDS = ("effect", "answer", "control", "plan", "episode", "error")
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,8 @@ class Sheet:
     lines: Mapping[str, list[Line]] = field(default_factory=dict)
     imagines: bool | None = None
     """whether the model imagines when it acts; None: not said"""
+    noise: Mapping[str, float] = field(default_factory=dict)
+    """per entity, the displacement that a readout may see where nothing moves"""
 
 
 def read_lines(path: Path) -> Sheet:
@@ -110,7 +112,10 @@ def read_lines(path: Path) -> Sheet:
         if not isinstance(kind, str) or kind not in lines:
             raise row.fault("a record of an unknown kind", "record", ", ".join(KINDS), repr(kind))
         lines[kind].append(row)
-    return Sheet(str(path), head.word("model"), terms, _spec(head, terms), lines, head.flag("imagines"))
+    noise = head.table.get("noise", {})
+    if not isinstance(noise, dict) or not all(isinstance(v, int | float) and v >= 0 for v in noise.values()):
+        raise head.fault("the readout's noise cannot be read", "noise", "a number from 0 on per entity", noise)
+    return Sheet(str(path), head.word("model"), terms, _spec(head, terms), lines, head.flag("imagines"), noise)
 
 
 def _rows(path: Path) -> Iterator[Line]:

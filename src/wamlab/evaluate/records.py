@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..data.atomic import write_whole
+from ..data.atomic import make_folder, write_whole
 from ..errors import DataError
 from ..types import Episode
 from .actions import parting
@@ -112,13 +112,19 @@ def _effects(sheet: Sheet) -> Effects | None:
     told = [[found[c, k].table.get("uncertainty") for k in arrays["kinds"]] for c in contexts]
     unsure = np.array(told, np.float64) if all(isinstance(u, float | int) for row in told for u in row) else None
     return Effects(arrays["start"], arrays["imagined"], arrays["real"], sheet.terms.offsets, arrays["kinds"], arrays["strata"],
-                   uncertainty=unsure, onset=parting(sheet.terms.horizon))
+                   noise=sheet.noise, uncertainty=unsure, onset=parting(sheet.terms.horizon))
 
 
 def _answers(sheet: Sheet) -> Answers | None:
     contexts, _, arrays = _grid(sheet, "answer", ("offered", "consequence"))
+    controls: dict[str, dict[str, States]] = {}
+    for line in sheet.lines["control"]:
+        found = controls.setdefault(line.word("control"), {})
+        found[line.word("context")] = line.states("consequence", sheet.spec.entities, len(sheet.terms.offsets))
+    whole = {name: {e.name: np.stack([rows[c][e.name] for c in contexts]) for e in sheet.spec.entities}
+             for name, rows in controls.items() if rows.keys() == set(contexts)}
     return None if not contexts else Answers(arrays["start"], arrays["offered"], arrays["consequence"], sheet.terms.offsets,
-                                             arrays["kinds"], arrays["strata"])
+                                             arrays["kinds"], arrays["strata"], whole)
 
 
 def _episodes(sheet: Sheet) -> tuple[tuple[Episode, ...] | None, Foresight | None]:
@@ -176,8 +182,9 @@ def save(path: str | Path, terms: Terms, evidence: Evidence, imagines: bool | No
     names = None if evidence.effects is None else set(evidence.effects.imagined)
     entities = [asdict(e) for e in evidence.spec.entities if names is None or e.name in names]
     head = terms.to_json() | {"record": "protocol", "version": VERSION, "model": evidence.model, "entities": entities,
-                              "imagines": imagines}
+                              "imagines": imagines, "noise": dict(evidence.effects.noise) if evidence.effects else {}}
     text = "\n".join(json.dumps(row, allow_nan=False) for row in (head, *_lines(evidence, [e["name"] for e in entities])))
+    make_folder(Path(path).parent)
     write_whole(Path(path), (text + "\n").encode())
     return Path(path)
 
@@ -193,6 +200,9 @@ def _lines(evidence: Evidence, names: Sequence[str]) -> Iterator[dict[str, Any]]
                 yield {"record": record, "context": str(c), "action": action, "stratum": vars(source)["strata"][c],
                        "start": at(vars(source)["start"], c), one: at(vars(source)[one], c, k),
                        two: at(vars(source)[two], c, k)} | _uncertain(source, c, k)
+    for control, states in (evidence.answers.controls if evidence.answers is not None else {}).items():
+        for c in range(len(evidence.answers.strata) if evidence.answers is not None else 0):
+            yield {"record": "control", "context": str(c), "control": control, "consequence": at(states, c)}
     for number, episode in enumerate(evidence.episodes or ()):
         hoped = None if evidence.foresight is None else evidence.foresight.imagined_success
         yield {"record": "episode", "episode": str(number), "solved": episode.solved,
