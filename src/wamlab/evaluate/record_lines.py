@@ -1,9 +1,8 @@
 """Intervention records, a JSON object a line: how a model that lives elsewhere is judged without being ported. The format.
 
-The first line is the protocol, with the model's name and the entities. Then, in any order: `effect` (one imagined future of one
-action from one saved state), `answer` (what came of one offered future), `control` (of a control's future),
-`plan` (one executed
-chunk of an episode), `episode`, and `error` (the model failed there). See docs/protocol-cc-1.0.md.
+The first line is the protocol, with the model's name and the entities. Then, in any order: `effect` (one imagined future of
+one action from one saved state), `answer` (what came of one offered future), `control` (of a control's future), `plan` (one
+executed chunk of an episode), `episode`, and `error` (the model failed there). See docs/protocol-cc-1.0.md.
 """
 
 from __future__ import annotations
