@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("LP_NUM_THREADS", "0")
 
 import argparse
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,15 +32,14 @@ from wamlab.evaluate.provenance import provenance
 from wamlab.evaluate.readout import Readout
 from wamlab.evaluate.rollout import held_out, rollout
 from wamlab.evaluate.score import score_model, score_rollouts
-from wamlab.judge import store_name
+from wamlab.learning import recipe_of
 from wamlab.run import executor_for
-from wamlab.run_config import REFERENCE_MINUTES, RunConfig
+from wamlab.run_config import RunConfig, store_name
 from wamlab.train import train
 
 
 def again(run: Path, config: RunConfig, name: str, seed: int) -> dict[str, Any]:
-    made = recipe.load(name).sized(config.size)
-    made = replace(made, training=made.training.scaled(config.minutes / REFERENCE_MINUTES))
+    made = recipe_of(name, config)
     home = run / "again" / f"{made.name}-seed{seed}"
     stores = {task: EpisodeStore.open(run / "data" / store_name(task)) for task in config.tasks}
     folder = train(made, list(stores.values()), home, seed=seed)
@@ -65,7 +64,7 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", default=["uwm"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2])
     asked = parser.parse_args()
-    torch.set_num_threads(min(2, torch.get_num_threads()))
+    torch.set_num_threads(1)  # as a run learns
     settings = json.loads((asked.run / "run.json").read_text())
     config = from_json(RunConfig, settings | {"class": "RunConfig", "out": "", "workers": 2}, str(asked.run))
     found = [again(asked.run, config, name, seed) for name in asked.recipes for seed in asked.seeds]

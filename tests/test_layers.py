@@ -21,7 +21,7 @@ LAYERS = [
     ("control",),
     ("simulators.surrogate", "evaluate"),
     ("report",),
-    ("recipes", "run", "run_config", "judge"),
+    ("recipes", "run", "run_config", "learning", "judge"),
     ("commands", "cli", "__main__"),
 ]
 SIMULATORS_MAY_USE = {"wamlab", "errors", "types", "spec", "userfile", "gymnasium", "mujoco", "metaworld", "numpy", "scipy",

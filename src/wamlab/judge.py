@@ -22,16 +22,12 @@ from .evaluate.readout import Readout
 from .evaluate.score import compare_success, score_branches, score_nulls, score_readout, score_rollouts
 from .evaluate.statistics import clopper_pearson
 from .models.base import WorldActionModel
+from .run_config import store_name
 
 SHOWN = 2
 """counterfactual contexts per task that the log keeps pictures of"""
 Rollouts = Mapping[tuple[str, str], EpisodeStore]
 """(model, task) -> its closed-loop episodes"""
-
-
-def store_name(task: str) -> str:
-    """A task's name as a folder's."""
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in task)
 
 
 def replay_score(store: EpisodeStore, scenes: Sequence[int], folder: Path, *, most: int = 4, workers: int = 1,

@@ -36,7 +36,7 @@ class ModelConfig(Protocol):
 class Training:
     """How weights are learned. Steps, not minutes, so that the same seed gives the same numbers anywhere."""
 
-    steps: int = 1400
+    steps: int = 1200
     """optimiser steps for the model"""
     batch_size: int = 32
     learning_rate: float = 1.5e-3

@@ -7,14 +7,11 @@ ends in the same numbers as one that was not.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from . import checkpoint, judge, recipe
 from .config import to_json
@@ -23,23 +20,16 @@ from .control.executor import Executor
 from .control.gate import Gate
 from .control.policy import ModelPolicy
 from .data.store import EpisodeStore
-from .data.windows import Windows
 from .errors import WamError
 from .evaluate.branches import Branches, Protocol, make_branches
 from .evaluate.log import EvalLog, Score
 from .evaluate.provenance import provenance
 from .evaluate.readout import Readout
-from .evaluate.readout_training import readout_for
-from .evaluate.rollout import held_out, rollout
-from .judge import store_name
+from .evaluate.rollout import held_out, one_thread, rollout
+from .learning import Lesson, Progress, learn_all, model_folder, readout_path, recipe_of
 from .models.base import WorldActionModel
-from .run_config import REFERENCE_MINUTES, RunConfig
-from .train import train
+from .run_config import RunConfig, store_name
 from .types import IMAGINE_AND_ACT
-
-Tick = Callable[[int, int], None]
-Progress = Callable[[str], AbstractContextManager[Tick]]
-"""opens a progress bar of that title"""
 
 
 def executor_for(folder: Path, execute: int = 4, recipe_name: str | None = None) -> Executor:
@@ -58,15 +48,11 @@ class Run:
         self.out = config.out
         self.seconds: dict[str, float] = {}
         config.check()
-        self.recipes = {self.name(model): self.recipe(model) for model in config.models}
+        self.recipes = {self.name(model): recipe_of(model, self.config) for model in config.models}
         if len(self.recipes) < len(config.models):
             raise WamError("two models have the same name", where="--models", expected="different recipes", got=config.models,
                            fix="give the recipes different names")
         config.claim()
-
-    def recipe(self, model: str) -> recipe.Recipe:
-        sized = recipe.load(model).sized(self.config.size)
-        return replace(sized, training=sized.training.scaled(self.config.minutes / REFERENCE_MINUTES))
 
     @staticmethod
     def name(model: str) -> str:
@@ -87,27 +73,14 @@ class Run:
         self.timed("collect", start)
         return stores
 
-    def trained(self, stores: Sequence[EpisodeStore]) -> dict[str, Path]:
-        folders = {}
-        for name, made in self.recipes.items():
-            start = time.perf_counter()
-            with self.progress(f"train {name}") as tick:
-                folders[name] = train(made, stores, self.out / "models" / name, seed=self.config.seed, progress=tick)
-            self.timed(f"train {name}", start)
-        return folders
-
-    def readouts(self, stores: dict[str, EpisodeStore]) -> dict[str, Readout]:
-        found, start = {}, time.perf_counter()
-        for task, store in stores.items():
-            path = self.out / "readouts" / f"{store_name(task)}.safetensors"
-            if not path.exists():
-                with self.progress(f"learn to read states off frames of {task}") as tick:
-                    windows = Windows([store], history=1, chunk=1, offsets=())
-                    readout_for(windows, seed=self.config.seed, steps=500 if self.config.size != "debug" else 30,
-                                progress=tick).save(path)
-            found[task] = Readout.load(path)
-        self.timed("readout", start)
-        return found
+    def learned(self) -> tuple[dict[str, Path], dict[str, Readout]]:
+        """Models in their folders, and what reads states off frames; side by side, a process each."""
+        start, c = time.perf_counter(), self.config
+        spent = learn_all([Lesson(c, what) for what in (*c.models, *c.tasks)], c.workers, self.progress)
+        self.timed("learn", start)
+        self.seconds |= {f"of which {title}": seconds for title, seconds in spent.items()}
+        return ({name: model_folder(model, c) / "model" for name, model in zip(self.recipes, c.models, strict=True)},
+                {task: Readout.load(readout_path(task, c)) for task in c.tasks})
 
     def rollouts(self, folders: dict[str, Path]) -> dict[tuple[str, str], EpisodeStore]:
         found, start = {}, time.perf_counter()
@@ -153,8 +126,7 @@ class Run:
             return EvalLog.load(folder)
         start = time.perf_counter()
         stores = self.demonstrations()
-        folders = self.trained(list(stores.values()))
-        readouts = self.readouts(stores)
+        folders, readouts = self.learned()
         rollouts = self.rollouts(folders)
         controls = self.replay(stores)
         sources = dict(zip(folders, self.config.models, strict=True))
@@ -194,10 +166,6 @@ def run(config: RunConfig, progress: Progress | None = None) -> EvalLog:
     Raises:
         WamError: for settings that cannot be, or a folder that holds another run.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(min(2, threads))  # sums depend on the number of threads, and small models gain nothing from more
-    try:
+    with one_thread():  # sums depend on the number of threads
         return Run(config, progress).log()
-    finally:
-        torch.set_num_threads(threads)
 

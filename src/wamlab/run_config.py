@@ -18,6 +18,11 @@ REFERENCE_MINUTES = 5.0
 """the run that the recipes' step counts were chosen for"""
 
 
+def store_name(task: str) -> str:
+    """A task's name as a folder's."""
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in task)
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """What `wam run` does."""

@@ -14,6 +14,8 @@ from rich.table import Table
 
 Tick = Callable[[int, int], None]
 """called with (done, total)"""
+_shown: list[Progress] = []
+"""the display that is open, if one is: a terminal has room for one, and bars that are open together share it"""
 
 
 @contextmanager
@@ -23,12 +25,19 @@ def progress(description: str, every: float = 10.0) -> Iterator[Tick]:
     Both go to stderr, so that stdout carries results alone.
     """
     console = Console(stderr=True)
-    if console.is_terminal:
+    if console.is_terminal and _shown:
+        bar = _shown[0].add_task(description, total=None)
+        yield lambda done, total: _shown[0].update(bar, completed=done, total=total)
+    elif console.is_terminal:
         columns = [TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                    TextColumn("left"), TimeRemainingColumn()]
         with Progress(*columns, console=console) as bars:
             bar = bars.add_task(description, total=None)
-            yield lambda done, total: bars.update(bar, completed=done, total=total)
+            _shown.append(bars)
+            try:
+                yield lambda done, total: bars.update(bar, completed=done, total=total)
+            finally:
+                _shown.clear()
     else:
         yield PlainLines(description, every)
 

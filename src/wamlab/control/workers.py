@@ -5,20 +5,42 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from ..errors import WamError
 
-Job = Callable[[Any, Callable[[], bool]], Any]
-"""a picklable piece of work `job(part, alive)`: does `part`, and stops early when `alive()` is no longer true"""
+Job = Callable[[Any, "Parent"], Any]
+"""a picklable piece of work `job(part, parent)`: does `part`, and stops early when `parent()` is no longer true"""
 
 
-def in_workers(job: Job, parts: Sequence[Any], tick: Callable[[], None] = lambda: None, seconds: float = 0.3) -> list[Any]:
+class Parent:
+    """The process that waits for a worker, as the worker sees it."""
+
+    def __init__(self, end: Connection):
+        self.end, self.process = end, multiprocessing.parent_process()
+
+    def __call__(self) -> bool:
+        """Whether it is alive."""
+        return self.process is not None and self.process.is_alive()
+
+    def say(self, message: Any) -> None:
+        """Tell it something picklable before the work is done; ends the worker if there is nobody to tell."""
+        try:
+            self.end.send((False, message))
+        except BrokenPipeError:
+            raise SystemExit from None
+
+
+def in_workers(job: Job, parts: Sequence[Any], tick: Callable[[], None] = lambda: None, seconds: float = 0.3, *,
+               at_once: int | None = None, heard: Callable[[Any], None] = lambda message: None) -> list[Any]:
     """Run `job(part)` for each part in a fresh process of its own.
 
     Args:
         tick: called about every `seconds`, and once at the end.
+        at_once: processes at one time, which take the parts in their order; None: as many as there are parts.
+        heard: called with each message that a job says to its parent.
 
     Returns:
         What the calls returned, in the order of `parts`.
@@ -27,21 +49,27 @@ def in_workers(job: Job, parts: Sequence[Any], tick: Callable[[], None] = lambda
         WamError: if a worker died without a word. Otherwise a worker's own error; the other workers are ended first.
     """
     context = fresh_processes()
-    pipes = [context.Pipe(duplex=False) for _ in parts]
-    processes = [context.Process(target=_run, args=(job, part, dict(os.environ), pipe[1]), daemon=True)
-                 for part, pipe in zip(parts, pipes, strict=True)]
+    processes: list[Any] = []
     results: dict[int, Any] = {}
     open_ends: dict[Connection, int] = {}
     try:
-        for number, process in enumerate(processes):
-            process.start()
-            pipes[number][1].close()  # the child has its own copy; so its death is seen here as the end of the file
-            open_ends[pipes[number][0]] = number
-        while open_ends:
+        while len(results) < len(parts):
+            while len(processes) < len(parts) and (at_once is None or len(open_ends) < max(1, at_once)):
+                mine, theirs = context.Pipe(duplex=False)
+                process = context.Process(target=_run, args=(job, parts[len(processes)], dict(os.environ), theirs), daemon=True)
+                processes.append(process)
+                process.start()
+                theirs.close()  # the child has its own copy; so its death is seen here as the end of the file
+                open_ends[mine] = len(processes) - 1
             for end in wait(list(open_ends), timeout=seconds):
                 assert isinstance(end, Connection)
-                number = open_ends.pop(end)
-                results[number] = _result(end, processes[number])
+                number = open_ends[end]
+                done, value = _received(end, processes[number])
+                if done:
+                    results[number] = value
+                    del open_ends[end]
+                else:
+                    heard(value)
             tick()
     finally:
         for process in processes:
@@ -62,31 +90,37 @@ def fresh_processes() -> Any:
     return context
 
 
-def _result(end: Connection, process: Any) -> Any:
+def _received(end: Connection, process: Any) -> tuple[bool, Any]:
+    """(whether it was the last, the message or the result)."""
     try:
-        value, error = end.recv()
+        done, value = end.recv()
     except EOFError as lost:
         process.join()
         raise WamError("a worker process died", where=f"process {process.pid}", expected="a result",
                        got=f"exit code {process.exitcode}",
                        fix="out of memory? use fewer workers; what was finished is kept") from lost
-    if error is not None:
-        raise error
-    return value
+    if done and isinstance(value, Failed):
+        raise value.error
+    return done, value
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What a worker sends in place of a result."""
+
+    error: Exception
 
 
 def _run(job: Job, part: Any, environment: dict[str, str], end: Connection) -> None:
     os.environ.update(environment)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    answer: tuple[Any, Exception | None]
+    answer: Any
     try:
-        answer = job(part, parent.is_alive), None
+        answer = job(part, Parent(end))
     except KeyboardInterrupt:  # Ctrl-C reaches the whole process group; the parent reports it
         return
     except Exception as error:
-        answer = None, error
+        answer = Failed(error)
     try:
-        end.send(answer)
+        end.send((True, answer))
     except BrokenPipeError:  # the parent was killed: there is nobody to tell
         return

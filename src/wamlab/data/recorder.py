@@ -32,6 +32,7 @@ from ..errors import DataError
 from ..spec import TaskSpec
 from .atomic import make_folder, write_whole
 from .formats import depth
+from .formats.safety import read_json
 from .formats.tables import png
 from .recorder_files import PLAN, Dataset, pixels_of
 from .recorder_health import CameraWatch
@@ -95,7 +96,7 @@ class Recorder:
                                 got="other files", fix="choose another folder")
             make_folder((self.root / PLAN).parent)
             write_whole(self.root / PLAN, json.dumps(plan).encode())
-        elif json.loads((self.root / PLAN).read_text()) != json.loads(json.dumps(plan)):
+        elif read_json(self.root, PLAN) != json.loads(json.dumps(plan)):
             raise DataError("the recording here was made with another spec", where=self.root / PLAN,
                             expected="the same spec and renderer",
                             got="another", fix="choose another folder")

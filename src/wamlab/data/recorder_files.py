@@ -42,6 +42,7 @@ from .formats.lerobot_write import (
     video_info,
     with_defaults,
 )
+from .formats.safety import read_json, table, words
 from .formats.sidecar import FILE, Sidecar, read_sidecar
 from .formats.statistics import merged, together
 from .formats.tables import arrow_column
@@ -110,8 +111,8 @@ class Dataset:
     @classmethod
     def load(cls, root: Path) -> Dataset:
         """From the plan and the episodes that are committed. Raises DataError."""
-        plan = json.loads((root / PLAN).read_text())
-        self = cls(root, specs.from_json(plan["task_spec"]), str(plan["renderer"]))
+        plan = table(read_json(root, PLAN), str(root / PLAN))
+        self = cls(root, specs.from_json(plan.get("task_spec")), words(plan.get("renderer"), f"{root / PLAN}, field renderer"))
         if (root / "meta/info.json").exists():
             info = read_info(root)
             self.tasks = [text for _,

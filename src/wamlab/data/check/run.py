@@ -75,7 +75,7 @@ def check_content(source: Source, progress: Progress | None = None) -> list[Find
         kept.append(Numbers(light, thumbs))
         black.append((light, bright))
         if progress:
-            progress(number + 1, number + 1)
+            progress(number + 1, source.count)
     if not kept:
         return found
     records = [e.record for e in kept]

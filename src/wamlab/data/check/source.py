@@ -55,6 +55,8 @@ class Source(Protocol):
     limits: tuple[tuple[float, ...], tuple[float, ...]] | None
     """smallest and largest legal action, if the dataset says so"""
     renderer: str | None
+    count: int
+    """episodes, also those that cannot be read"""
 
     def records(self, found: list[Finding]) -> Iterator[Record]:
         """Episodes that can be read; those that cannot become findings."""
@@ -65,7 +67,7 @@ class StoreSource:
 
     def __init__(self, store: EpisodeStore):
         spec = store.task_spec
-        self.store, self.fps = store, spec.control_hz
+        self.store, self.fps, self.count = store, spec.control_hz, len(store)
         self.renderer: str | None = store.renderer
         self.state_names, self.action_names, self.state_field = spec.state, spec.action.names, "state"
         self.kind: ActionKind | None = spec.action.kind
@@ -89,7 +91,7 @@ class LeRobotSource:
     def __init__(self, dataset: LeRobot, sidecar: Sidecar | None):
         info = dataset.info
         self.dataset, self.sidecar, self.fps, self.stated = dataset, sidecar, float(info.fps), Stated(dataset)
-        self.state_field = "observation.state"
+        self.state_field, self.count = "observation.state", len(dataset)
         self.renderer = sidecar.renderer if sidecar else None
         state, action = info.features.get(self.state_field), info.features.get("action")
         self.state_names = (state.names or tuple(map(str, range(int(np.prod(state.shape)))))) if state else ()
