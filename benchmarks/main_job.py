@@ -3,15 +3,15 @@
     python benchmarks/main_job.py docs/results/main-job.json
     python benchmarks/main_job.py /tmp/debug.json --size debug
 
-Everything after the first argument goes to `wam run`. Memory is the sum of the processes' proportional set sizes
-(`/proc/PID/smaps_rollup`), read four times a second: pages that processes share count once.
+Everything after the first argument goes to `wam run`. Four times a second the processes are read (Linux): memory is the
+sum of their proportional set sizes, in which shared pages count once; CPU time the sum of what each had used when it was
+last seen.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -36,6 +36,15 @@ def family(root: int) -> list[int]:
     return sorted(found)
 
 
+def cpu_seconds(pid: int) -> float:
+    """User and system time of one process, without its children."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def memory(pid: int) -> int:
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
@@ -51,18 +60,20 @@ def main() -> None:
         home = options[options.index("--out") + 1] if "--out" in options else f"{folder}/run"
         rest = [o for i, o in enumerate(options) if o != "--out" and options[i - 1:i] != ["--out"]]
         start, peak = time.perf_counter(), 0
+        used: dict[int, float] = {}
         job = subprocess.Popen([sys.executable, "-m", "wamlab", "run", "--out", home, "--json", *rest],
                                stdout=subprocess.PIPE, text=True)
         while job.poll() is None:
-            peak = max(peak, sum(memory(pid) for pid in family(job.pid)))
+            tree = family(job.pid)
+            peak = max(peak, sum(memory(pid) for pid in tree))
+            used |= {pid: max(used.get(pid, 0.0), cpu_seconds(pid)) for pid in tree}
             time.sleep(0.25)
         wall = time.perf_counter() - start
         printed = job.communicate()[0]
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     if job.returncode:
         raise SystemExit(f"wam run ended with {job.returncode}")
     facts = provenance(" ".join(["wam run", *rest]), seeds=[0])
-    measured = {"wall_seconds": round(wall, 1), "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
+    measured = {"wall_seconds": round(wall, 1), "cpu_seconds": round(sum(used.values()), 1),
                 "peak_memory_bytes": peak, "load_before": load, "models": json.loads(printed)["models"]}
     out.write_text(json.dumps(facts | measured, indent=1) + "\n")
     print(f"{wall:.0f} s wall, {measured['cpu_seconds']:.0f} CPU s, {peak / 2**30:.2f} GiB")

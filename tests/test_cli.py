@@ -170,6 +170,7 @@ MISTAKES = {
     "imagine uwm/model --data data --step 1000": "0 to",
     "imagine uwm/model --data data --episode 77": "77",
     "imagine vla/model --data data": "cannot answer",
+    "imagine uwm/model --data data --out picture.xyz": ".png",
     "imagine uwm/model --data run/rollouts/uwm/toy/left": "disagree",
     "imagine uwm/model --data data --out file/x.png": "file",
     "eval nowhere": "nowhere",

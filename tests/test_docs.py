@@ -88,6 +88,11 @@ def test_commands_that_are_shown_exist(path):
                 assert stop.code == 0, f"wam {name} {' '.join(words)}"
 
 
+def test_every_command_is_in_the_table_of_the_readme():
+    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `wam ")]
+    assert {row.split("`")[1].split()[1] for row in rows} >= set(cli.COMMANDS) - {"run"}
+
+
 def test_the_command_test_can_fail():
     assert commands("x `wam list --tasks` y\n    wam show uwm  # so\n") == [["wam", "list", "--tasks"], ["wam", "show", "uwm"]]
     with pytest.raises(SystemExit):

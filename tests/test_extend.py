@@ -10,7 +10,9 @@ import pytest
 
 from documents import ROOT, commands, files, snippets
 from wamlab import cli
+from wamlab.evaluate.log import EvalLog
 from wamlab.evaluate.metrics import discover
+from wamlab.judge import rescored
 from wamlab.recipe import names
 
 
@@ -36,6 +38,19 @@ def test_the_commands_of_the_readme(folder, capsys):
     assert cli.main(shlex.split("imagine checkpoints/mine/model --data data/mine --json")) == 0
     assert Path("imagined.png").exists()
     assert cli.main(shlex.split("show my_wam.py")) == 0 and "world_model" in capsys.readouterr().out
+
+
+def test_the_main_job_takes_them_too(folder):
+    """The file's name and the task's own name differ; replaying, judging, the page and scoring again must not mind."""
+    line = "run --size debug --tasks my_world.py --models my_wam.py vla --minutes 1 --out run"
+    assert cli.main(shlex.split(line)) == 0
+    log = EvalLog.load(folder / "run" / "log")
+    for model, metric in (("control/replay", "success"), ("mine", "success"), ("vla", "success"), ("mine", "cc.robot")):
+        score = log.find(model, "reach", metric)
+        assert score is not None and score.value is not None, (model, metric, score)
+    assert set(log.episodes) == {"mine/reach", "vla/reach"}
+    again = {score.key: score for score in rescored(folder / "run")}
+    assert again[log.find("mine", "reach", "cc.robot").key] == log.find("mine", "reach", "cc.robot")
 
 
 def test_conformance_as_contributing_says(folder):

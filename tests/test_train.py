@@ -158,6 +158,19 @@ def test_nothing_is_left_when_the_disk_is_full(demos, tmp_path, monkeypatch):
     assert not list((tmp_path / "run").iterdir())
 
 
+def test_what_a_killed_process_left_is_swept(demos, tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    process.wait()
+    gone = [tmp_path / "run" / f".{name}.{process.pid}.0123abcd.tmp" for name in ("model", "step-000000002")]
+    for draft in gone:
+        draft.mkdir(parents=True)
+        (draft / "tensors.safetensors").write_bytes(b"half")
+    folder = train(tiny("vla"), [demos], tmp_path / "run", seed=0)
+    (tmp_path / "run" / "step-000000002").mkdir()  # killed between the model's writing and the removal
+    train(tiny("vla"), [demos], tmp_path / "run", seed=0)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [folder.name]
+
+
 def test_play_alone_trains_no_policy(tmp_path):
     play = collect("pushworld", 3, tmp_path / "play", kind="play", workers=1)
     with pytest.raises(WamError, match="no window of the data"):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from . import __version__
 from .config import from_json, to_json
+from .data.atomic import draft_of
 from .errors import CheckpointError
 from .models.base import WorldActionModel
 from .models.stream import Streams
@@ -33,14 +33,15 @@ FORMAT = "wamlab-checkpoint-1"
 def whole(folder: Path) -> Iterator[Path]:
     """A temporary folder that takes the place of `folder` when the block ends well, and vanishes when it does not."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    draft = draft_of(folder)
+    draft.mkdir()
     try:
         yield draft
         for file in draft.iterdir():
             with open(file, "rb") as handle:
                 os.fsync(handle.fileno())
         if folder.exists():
-            shutil.rmtree(folder)
+            remove(folder)
         os.replace(draft, folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -140,6 +141,6 @@ def fill(model: WorldActionModel, tensors: Mapping[str, Tensor], where: Path) ->
 
 def remove(folder: Path) -> None:
     """Delete a checkpoint folder; first out of sight, so that a kill in between leaves no half of it."""
-    hidden = folder.with_name(f".{folder.name}-old")
+    hidden = draft_of(folder)
     os.replace(folder, hidden)
     shutil.rmtree(hidden)

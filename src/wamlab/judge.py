@@ -30,11 +30,15 @@ Rollouts = Mapping[tuple[str, str], EpisodeStore]
 """(model, task) -> its closed-loop episodes"""
 
 
-def replay_score(store: EpisodeStore, scenes: Sequence[int], folder: Path, *, most: int = 4, workers: int = 1,
+def replay_score(task: str, store: EpisodeStore, scenes: Sequence[int], folder: Path, *, most: int = 4, workers: int = 1,
                  progress: Callable[[int, int], None] | None = None) -> Score:
     """How often the best of a few undisturbed demonstrations solves other starts when it is played blindly: the control
-    against tasks that need no perception. The counts are kept in `folder`, and read from there the next time."""
-    task = store.task_spec.task
+    against tasks that need no perception.
+
+    Args:
+        task: as it was asked for, a name or a path.
+        folder: where the counts are kept, and read from the next time.
+    """
     path = folder / f"replay-{store_name(task)}.json"
     if not path.exists():
         shown = islice((e for e in store if e.imitate is not None and e.imitate.all() and e.solved), most)
@@ -43,7 +47,7 @@ def replay_score(store: EpisodeStore, scenes: Sequence[int], folder: Path, *, mo
                   if demonstrations else [])
         make_folder(folder)
         write_whole(path, json.dumps({"solved": solved, "starts": len(scenes)}).encode())
-    found = json.loads(path.read_text())
+    found, task = json.loads(path.read_text()), store.task_spec.task
     if not found["solved"]:
         return Score("control/replay", task, "success", None, unavailable="no undisturbed demonstration solved it")
     best, n = max(found["solved"]), found["starts"]
@@ -167,7 +171,7 @@ def build(*, out: Path, rollouts: Rollouts, models: Mapping[str, WorldActionMode
     scores = [*controls, *scores_of_rollouts(rollouts, readouts, branches),
               *scores_of_branches(imagined, why, branches, readouts, seed)]
     arrays, facts = pictures(branches, imagined)
-    places = {f"{name}/{task}": str(Path("..") / store.path.relative_to(out.parent))
-              for (name, task), store in rollouts.items()}
+    places = {f"{name}/{store.task_spec.task}": str(Path("..") / store.path.relative_to(out.parent))
+              for (name, _), store in rollouts.items()}
     return EvalLog(dict(provenance) | ({"counterfactual": facts} if facts else {}), tuple(scores),
                    {name: curves_of(header) for name, header in headers.items()}, arrays, places, dict(timings))

@@ -99,7 +99,7 @@ class Run:
         scores, start = [], time.perf_counter()
         for task, store in stores.items():
             with self.progress(f"replay demonstrations of {task}") as tick:
-                scores.append(judge.replay_score(store, held_out(self.config.starts), self.out / "controls",
+                scores.append(judge.replay_score(task, store, held_out(self.config.starts), self.out / "controls",
                                                  workers=self.config.workers, progress=tick))
         self.timed("replay", start)
         return scores
@@ -152,7 +152,7 @@ class Run:
             models={name: made.summary for name, made in self.recipes.items()},
             recipes={name: to_json(made) for name, made in self.recipes.items()},
             run={k: v for k, v in to_json(c).items() if k not in ("out", "class")},
-            goal={task: store.task_spec.goal_visible for task, store in stores.items()},
+            goal={store.task_spec.task: store.task_spec.goal_visible for store in stores.values()},
             held_out=f"evaluation scenes {held_out(1)[0]} to {held_out(c.starts)[-1]}; demonstrations use scenes below them",
         )
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from . import checkpoint
 from .config import to_json
+from .data.atomic import sweep
 from .data.sampling import batch_indices
 from .data.selection import identity, split
 from .data.store import EpisodeStore
@@ -125,13 +126,14 @@ class Trainer:
     def run(self, progress: Progress | None = None) -> Path:
         """Train to the end, from the last checkpoint if there is one. Returns the folder of the finished model."""
         final, training = self.out / "model", self.recipe.training
+        sweep(self.out)
         if final.exists():
             self.same_run(checkpoint.read_header(final), final)
+            self.drop_steps()
             return final
-        codec = self.model.codec
+        codec, (stage, step, tensors) = self.model.codec, self.resume()
         codec_steps = training.codec_steps if codec is not None and codec.trained else 0
         total = codec_steps + training.steps
-        stage, step, tensors = self.resume()
         if stage == "codec" and codec_steps:
             assert codec is not None
             fit = Fit(codec, codec_steps, training.codec_learning_rate, training)
@@ -165,9 +167,12 @@ class Trainer:
         self.model.latents = None
         if not dist.is_initialized() or dist.get_rank() == 0:
             checkpoint.save(final, self.model.state_dict(), self.recipe, self.model.task_spec, self.header("done", fit.step))
-            for old in self.out.glob("step-*"):
-                checkpoint.remove(old)
+            self.drop_steps()
         return final
+
+    def drop_steps(self, but: Path | None = None) -> None:
+        for old in set(self.out.glob("step-*")) - {but}:
+            checkpoint.remove(old)
 
     def prepare(self) -> None:
         """What is measured on the data before the model's own training starts."""
@@ -181,8 +186,7 @@ class Trainer:
     def after(self, stage: str, fit: Fit, loss: Tensor, losses: dict[str, Tensor], progress: Progress | None,
               done: int, total: int) -> None:
         """Record, validate, checkpoint and report one finished step."""
-        training = self.recipe.training
-        last = fit.step == fit.steps
+        training, last = self.recipe.training, fit.step == fit.steps
         if fit.step % 10 == 0 or last:
             name = "codec" if stage == "codec" else "train"
             self.curves[name].append([fit.step, *(round(v.item(), 6) for v in ([loss] if stage == "codec" else
@@ -206,9 +210,7 @@ class Trainer:
         folder = self.out / f"step-{number:09d}"
         model = {f"model/{k}": v for k, v in self.model.state_dict().items()}
         checkpoint.save(folder, model | fit.tensors(), self.recipe, self.model.task_spec, self.header(stage, fit.step))
-        for old in self.out.glob("step-*"):
-            if old != folder:
-                checkpoint.remove(old)
+        self.drop_steps(but=folder)
 
     def same_run(self, header: dict[str, Any], folder: Path) -> None:
         data = header.get("data", self.data)

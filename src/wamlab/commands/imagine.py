@@ -86,6 +86,10 @@ class Command:
     """print a JSON document"""
 
     def __call__(self) -> None:
+        kind = Image.registered_extensions().get(self.out.suffix.lower())
+        if kind not in Image.SAVE:
+            raise WamError("pictures of this kind cannot be written", where="--out", expected="a name that ends in .png, .jpg "
+                           "or .webp", got=self.out.name)
         model, store = model_of(self.checkpoint, self.recipe), EpisodeStore.open(self.data)
         check(store.task_spec, model.task_spec)
         episode = store[self.episode]
@@ -99,7 +103,7 @@ class Command:
         now = film[self.step]
         make_folder(self.out.resolve().parent)
         with replacing(self.out.resolve()) as file:
-            Image.fromarray(strip(now, imagined, true)).save(file, "PNG")
+            Image.fromarray(strip(now, imagined, true)).save(file, kind)
         ours, copied = psnr(squared_error(imagined, true)), psnr(squared_error(np.broadcast_to(now, true.shape), true))
         rows = [{"steps_ahead": offset, "psnr": float(a), "psnr_of_copy": float(b)}
                 for offset, a, b in zip(model.offsets, ours, copied, strict=True)]

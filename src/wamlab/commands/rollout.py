@@ -57,7 +57,7 @@ class Command:
             store = rollout(make, self.task, held_out(self.episodes), self.out, workers=self.workers, progress=tick,
                             provenance={"checkpoint": digest(self.checkpoint), "execute": self.execute})
         evidence = Evidence(self.checkpoint.name, store.task_spec,
-                            tuple(store.load(index, frames=False) for index in store.indices()))
+                            tuple(store.load(index, frames=False) for index in range(self.episodes)))
         score = get("success")(evidence)[0]
         if self.json:
             print_json({"task": self.task, "out": self.out, "success": score.value, "ci": [score.low, score.high],

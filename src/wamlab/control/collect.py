@@ -49,7 +49,8 @@ def kind_of(kind: str, index: int) -> Kind:
 
 
 def scene_of(seed: int, index: int) -> int:
-    """The simulator seed of episode `index`: no two episodes of a collection share one."""
+    """The simulator seed of episode `index`: no two episodes of a collection share one. Collections whose seeds differ by a
+    multiple of 100 show the same scenes."""
     return (seed * PER_SEED + index) % SCENES
 
 

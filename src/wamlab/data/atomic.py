@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,6 +34,11 @@ def write_error(error: OSError, path: Path) -> DataError:
     return DataError("the file cannot be written", where=path, got=error.strerror or error)
 
 
+def draft_of(path: Path) -> Path:
+    """A name beside `path` for what is not finished yet, or no longer wanted; `sweep` removes it if its writer dies."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A binary file that takes `path`'s place when the block ends well, and leaves nothing behind when it does not.
@@ -40,7 +46,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         DataError: for a full disk, a read-only folder and any other failure of the write.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    temporary = draft_of(path)
     try:
         with open(temporary, "xb") as file:
             yield file
@@ -87,13 +93,16 @@ def sync_folder(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> int:
-    """Remove temporary files whose writer is gone; returns how many. Silent where the folder cannot be written."""
+    """Remove drafts, files or folders, whose writer is gone; returns how many. Silent where the folder cannot be written."""
     removed = 0
     for path in sorted(folder.glob(".*.tmp")):
         match = TEMPORARY.match(path.name)
         if match and not alive(int(match[1])):
             with suppress(OSError):
-                path.unlink()
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
                 removed += 1
     return removed
 

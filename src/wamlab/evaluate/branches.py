@@ -192,7 +192,7 @@ def _context(simulator: Simulator, protocol: Protocol, visit: Visit, step: int,
     """Every action of the set from the state saved before `step`."""
     spec, horizon = simulator.task_spec, protocol.horizon
     seen = [simulator.load_state(visit.states[max(0, step - back)]) for back in range(protocol.history - 1, -1, -1)]
-    factual = visit.actions[step:step + horizon]
+    factual = visit.actions[step:step + horizon].astype(np.float32)  # a user's expert may answer in float64
     factual = np.concatenate([factual, np.repeat(factual[-1:], horizon - len(factual), 0)])
     chunks = action_set(spec.action, factual, generator, protocol.actions)
     truth: dict[str, list[Any]] = {entity.name: [] for entity in spec.entities}
