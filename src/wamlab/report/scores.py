@@ -89,7 +89,7 @@ def headline(log: EvalLog) -> Section:
                          *(under_ceiling(log, log.find(name, task, metric)) for name in names), "; ".join(compare)])
     return Section("result", "The result", "In brackets: 95 % confidence intervals. The last column shows controls and null "
                    "models, run through the same code: what a number means when nothing was learned. A dash: does not apply.",
-                   tables=[Table(["measure", "task", *names, "controls and null models"], rows, caption=audit(log))] * bool(rows),
+                   tables=[Table(["measure", "task", *names, "controls and null models"], rows, (), audit(log))] * bool(rows),
                    missing="" if rows else "unavailable: the log holds none of the headline measures")
 
 
