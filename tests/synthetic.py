@@ -74,7 +74,10 @@ def write_run(folder: Path, tasks: tuple[str, ...] = ("toy/left", "toy/right")) 
         scores.append(Score("uwm", "all", f"{metric}.gain", gain, gain - slack, gain + slack, 12, unit))
     scores.append(Score("uwm", "all", "tidiness", 0.4, 0.3, 0.5, 12))
     scores.append(Score("uwm", "all", "fcs", 0.55, 0.41, 0.68, 50, "share"))
+    scores.append(Score("uwm", "all", "fcs.ceiling", 0.62, 0.5, 0.74, 50, "share"))
     scores.append(Score("uwm", "all", "cc.robot.ceiling", 0.93, 0.9, 0.95, 24))
+    scores += [Score("readout", "all", f"readout.hand.{name}", value, n=200, unit=unit)
+               for name, value, unit in (("rmse", 0.0061, "m"), ("median", 0.0042, "m"), ("r2", 0.97, ""))]
     for model, parts in (("uwm", (2.1, 15.0, 3.2)), ("vla", (1.9, 9.0, 0.0))):
         for stage, value in zip(("encode", "sample", "decode"), parts, strict=True):
             scores.append(Score(model, "all", f"latency.{stage}", value / 1000, n=100, unit="s", timing=True))

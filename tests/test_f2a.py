@@ -163,6 +163,8 @@ def test_words_are_gated_by_intervals():
     assert "observed, not intervened" in " ".join(decide([observed], True).reasons)
     few = score("cc.robot", 0.4, 0.6, n=9)
     assert words(few, does) == "not enough evidence"
+    dim = Score("m", "t", "cc.robot.ceiling", 0.3, 0.2, 0.4, 20)
+    assert words(false, ignores, dim) == "not enough evidence" and words(true, does, dim) == "imagines and follows it"
     bare = Score("m", "t", "cc.robot", 0.5)
     assert words(bare, does) == "not enough evidence"
 

@@ -94,12 +94,13 @@ def test_latency_leaves_out_the_first_decision_and_is_marked_as_timing():
     assert all(s.timing for s in scores.values())
 
 
-def plan(imagined, real, start=0.0, solved=(True,)):
-    """One chunk per episode; the cup goes from `start` to `real`, imagined at `imagined`; the arm stays."""
+def plan(imagined, real, start=0.0, solved=(True,), read=None):
+    """One chunk per episode; the cup goes from `start` to `real`, imagined at `imagined`; the arm stays. `read`: where a
+    readout sees the cup in the real frames."""
     n = len(real)
     arm, cup = np.zeros((n, 3)), lambda x: np.stack([np.broadcast_to(np.array(x, float), (n,)), np.zeros(n)], -1)
     seen = Foresight(np.arange(n), np.arange(n), {"arm": arm, "cup": cup(start)}, {"arm": arm, "cup": cup(imagined)},
-                     {"arm": arm, "cup": cup(real)})
+                     {"arm": arm, "cup": cup(real)}, None if read is None else {"arm": arm, "cup": cup(read)})
     given = Evidence("m", SPEC, tuple(episode(s) for s in solved), foresight=seen, scales={"arm": 0.1, "cup": 0.1})
     return {s.metric: s for name in ("pea", "fcs") for s in ALL[name](given)}
 
@@ -120,6 +121,17 @@ def test_nothing_moves_nothing_is_foreseen():
     found = plan([0.0] * 4, [0.0] * 4, solved=(True,) * 4)
     assert found["pea"].value is None and found["pea.coverage"].value == 0
     assert found["fcs"].value == 0 and found["fcs.lucky"].value == 1
+
+
+def test_plans_are_not_judged_through_a_readout_that_is_worse_than_the_threshold():
+    real, solved = [0.3, 0.3, 0.3, 0.3], (True,) * 4
+    found = plan([0.3, 0.0, 0.3, 0.2], real, solved=solved, read=[0.25, 0.3, 0.2, 0.3])
+    assert found["fcs"].value == 0.75 and found["fcs.ceiling"].value == 1 and found["pea.ceiling"].value > 0.9
+    found = plan([0.3, 0.0, 0.3, 0.2], real, solved=solved, read=[0.05, 0.0, 0.3, 0.0])
+    assert found["pea.ceiling"].value < 0.5 and found["fcs.ceiling"].value == 0.25
+    for name in ("fcs", "pea", "pea.pooled", "pea.object"):
+        assert found[name].value is None and "readout cannot judge" in found[name].unavailable, name
+    assert "fcs.followed" not in found and found["pea.coverage"].value == 1
 
 
 USER = '''

@@ -16,7 +16,7 @@ from synthetic import OFFSETS, episode, picture, write_run
 from wamlab.errors import DataError
 from wamlab.evaluate.log import EvalLog, Score
 from wamlab.report import films, html, media
-from wamlab.report.scores import amount
+from wamlab.report.scores import amount, headline
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -71,7 +71,7 @@ def test_page_is_one_well_formed_file_without_outside_references(run):
     "PSNR, changed", "copy of the last frame", "tidiness", "what the readout reaches on true frames",
     "Time per decision", "one control step: 50 ms", "wam run --size debug", "a processor",
     "McNemar p = 0.75", "this wiring has no future",
-    "validation loss"])
+    "validation loss", r"55% \[41%,.68%\]; ceiling of the readout.62%", "median error on true frames: hand.4.2.mm", r"6\.1.mm"])
 def test_page_says(run, words):
     assert re.search(words, run[2])
 
@@ -133,11 +133,19 @@ def test_the_same_log_gives_the_same_page(run, tmp_path):
 @pytest.mark.parametrize("score, text", [
     (Score("m", "t", "success", 0.8, 0.6, 0.9, 10, "share"), "80% [60%,\u00a090%]"),
     (Score("m", "t", "psnr", 21.26, unit="dB"), "21.26\u00a0dB"),
+    (Score("m", "t", "readout.hand.rmse", 0.0123, 0.01, 0.015, unit="m"), "12.3\u00a0mm [10.0,\u00a015.0]"),
+    (Score("m", "t", "reach", 1.5, unit="m"), "1.50\u00a0m"),
     (Score("m", "t", "cc.robot", None, unavailable="no future"), "unavailable"),
     (None, "–"),
 ])
 def test_amounts(score, text):
     assert amount(score) == text
+
+
+def test_foresight_is_not_told_without_the_ceiling_of_its_readout(tmp_path):
+    scores = (Score("m", "t", "fcs", 0.5, 0.4, 0.6, 9, "share"), Score("m", "t", "success", 0.6, 0.5, 0.7, 9, "share"))
+    (table,) = headline(EvalLog({}, scores)).tables
+    assert ["withheld: no ceiling of the readout"] in [row[2:3] for row in table.rows] and "[40%" not in str(table.rows)
 
 
 def test_pictures_survive():

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from wamlab.errors import DataError, WamError
+from wamlab.evaluate.imagining import NO_IMAGINATION
 from wamlab.evaluate.log import EvalLog, difference
 from wamlab.judge import rescored
 from wamlab.run import run
@@ -80,6 +81,9 @@ def test_a_run_is_scored_again_from_its_recordings_alone(whole):
     again = rescored(whole)
     known = [s for s in again if s.key in log]
     assert len(known) > 50 and all(log[s.key] == s for s in known)
+    lost = log.keys() - {s.key for s in again}
+    assert lost and all(model.startswith("control/") for model, _, _ in lost)  # reasons for having no value are kept as well
+    assert next(s for s in again if s.key == ("vla", "pushworld", "cc")).unavailable == NO_IMAGINATION
 
 
 def killed_everywhere(out: Path, task: str, whole: Path) -> None:

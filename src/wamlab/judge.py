@@ -16,6 +16,7 @@ from .data.atomic import make_folder, write_whole
 from .data.store import EpisodeStore
 from .errors import DataError, Unanswerable
 from .evaluate.branches import Branches, Futures, imagine_branches
+from .evaluate.imagining import NO_IMAGINATION
 from .evaluate.log import FILE, EvalLog, Score
 from .evaluate.metrics import Metric
 from .evaluate.readout import Readout
@@ -26,6 +27,8 @@ from .run_config import store_name
 
 SHOWN = 2
 """counterfactual contexts per task that the log keeps pictures of"""
+ASKED = "branch.psnr"
+"""the score that every model has which was asked what given actions do, or refused to answer"""
 Rollouts = Mapping[tuple[str, str], EpisodeStore]
 """(model, task) -> its closed-loop episodes"""
 
@@ -131,8 +134,17 @@ def rescored(run: Path, metrics: Sequence[Metric] | None = None) -> list[Score]:
     branches = {one.spec.task: one for one in loaded}
     imagined = {(path.parent.name, tasks[path.stem]): Futures.load(path)
                 for path in sorted((run / "futures").glob("*/*.safetensors"))}
+    log = EvalLog.load(run / "log")
+    refused = {(name, task): reason_in(log, name, task) for name, task in rollouts
+               if task in branches and (name, task) not in imagined}
     return [*scores_of_rollouts(rollouts, readouts, branches, metrics),
-            *scores_of_branches(imagined, {}, branches, readouts, seed, metrics)]
+            *scores_of_branches(imagined, refused, branches, readouts, seed, metrics)]
+
+
+def reason_in(log: EvalLog, model: str, task: str) -> str:
+    """Why a model could not be asked what given actions do, as its run found."""
+    said = log.find(model, task, ASKED)
+    return said.unavailable if said is not None and said.unavailable else NO_IMAGINATION
 
 
 def pictures(branches: Mapping[str, Branches],

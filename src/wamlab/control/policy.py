@@ -50,9 +50,50 @@ class Policy(Protocol):
         """The next chunk of actions, from the observation that was noted last."""
 
 
-class ModelPolicy:
-    """A world action model as a policy: the last `model.history` observations are its context, the first one repeated
-    at the start, exactly as in training windows.
+class Witness:
+    """What a model gets to see of an episode: the last `model.history` observations, the first one repeated at the start,
+    exactly as in training windows."""
+
+    def __init__(self, model: WorldActionModel):
+        self.model = model.eval()
+        self.reset(0)
+
+    def reset(self, seed: int) -> None:
+        self._seed, self._step = seed, -1
+        self._seen: deque[Observation] = deque(maxlen=self.model.history)
+
+    def observe(self, observation: Observation) -> None:
+        self._check(observation)
+        if self._step < 0:
+            self._seen.extend([observation] * self.model.history)
+        self._seen.append(observation)
+        self._step += 1
+
+    def situation(self, instruction: str) -> tuple[Context, list[int]]:
+        """What the model sees now, and the seed of the decision that is due."""
+        camera = self.model.task_spec.cameras[0]
+        frames = np.stack([seen["frames"][camera] for seen in self._seen])
+        state = np.stack([seen["state"] for seen in self._seen]).astype(np.float32)
+        device = next((p.device for p in self.model.parameters()), torch.device("cpu"))
+        context = Context(torch.from_numpy(frames).movedim(-1, -3)[None].contiguous().to(device),
+                          torch.from_numpy(state)[None].to(device), (instruction,))
+        return context, [decision_seed(self._seed, self._step)]
+
+    def _check(self, observation: Observation) -> None:
+        spec = self.model.task_spec
+        image = observation["frames"].get(spec.cameras[0])
+        got = "no such camera" if image is None else image.shape
+        if image is None or image.shape != (*spec.image_size, 3):
+            raise SpecError("the observation is not what the model was trained on", where=f"camera {spec.cameras[0]}",
+                            expected=(*spec.image_size, 3), got=got, fix="run the model on the task it was trained for")
+        if observation["state"].shape != (len(spec.state),):
+            raise SpecError("the observation is not what the model was trained on", where="state",
+                            expected=f"{len(spec.state)} numbers: {spec.state}", got=observation["state"].shape,
+                            fix="run the model on the task it was trained for")
+
+
+class ModelPolicy(Witness):
+    """A world action model as a policy.
 
     Args:
         want: {"action"} to act only, {"future", "action"} to imagine and act.
@@ -67,47 +108,19 @@ class ModelPolicy:
             raise Unanswerable(f"this model is no such policy: {query}", where=type(model).__name__,
                                expected="; ".join(sorted(map(str, model.answers()))), got=query,
                                fix="act with a recipe whose wiring answers it (wam list)")
-        self.model, self.want = model.eval(), frozenset(want)
-        self.reset(0)
-
-    def reset(self, seed: int) -> None:
-        self._seed, self._step = seed, -1
-        self._seen: deque[Observation] = deque(maxlen=self.model.history)
-
-    def observe(self, observation: Observation) -> None:
-        self._check(observation)
-        if self._step < 0:
-            self._seen.extend([observation] * self.model.history)
-        self._seen.append(observation)
-        self._step += 1
+        super().__init__(model)
+        self.want = frozenset(want)
 
     def decide(self, observation: Observation, instruction: str) -> Decision:
-        camera = self.model.task_spec.cameras[0]
-        frames = np.stack([seen["frames"][camera] for seen in self._seen])
-        state = np.stack([seen["state"] for seen in self._seen]).astype(np.float32)
-        device = next((p.device for p in self.model.parameters()), torch.device("cpu"))
-        context = Context(torch.from_numpy(frames).movedim(-1, -3)[None].contiguous().to(device),
-                          torch.from_numpy(state)[None].to(device), (instruction,))
+        context, seeds = self.situation(instruction)
         start = time.perf_counter()
         with torch.inference_mode():
-            answer = self.model.predict(context, want=self.want, seeds=[decision_seed(self._seed, self._step)])
+            answer = self.model.predict(context, want=self.want, seeds=seeds)
         seconds = time.perf_counter() - start
         assert answer.action is not None
         imagined = None if answer.future is None else as_image(answer.future[0])
         return Decision(answer.action[0].float().cpu().numpy(), self.model.offsets if imagined is not None else (), imagined,
                         {**answer.timings, "predict": seconds})
-
-    def _check(self, observation: Observation) -> None:
-        spec = self.model.task_spec
-        image = observation["frames"].get(spec.cameras[0])
-        got = "no such camera" if image is None else image.shape
-        if image is None or image.shape != (*spec.image_size, 3):
-            raise SpecError("the observation is not what the model was trained on", where=f"camera {spec.cameras[0]}",
-                            expected=(*spec.image_size, 3), got=got, fix="run the model on the task it was trained for")
-        if observation["state"].shape != (len(spec.state),):
-            raise SpecError("the observation is not what the model was trained on", where="state",
-                            expected=f"{len(spec.state)} numbers: {spec.state}", got=observation["state"].shape,
-                            fix="run the model on the task it was trained for")
 
 
 class ReplayPolicy:

@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 from numpy import ndarray
 from torch import Tensor
 
@@ -28,6 +28,7 @@ from .metrics.base import Answers
 
 OFFERED = ("factual", "null", "dose 0.5", "reverse", "turn +90", "turn -90")
 """whose true futures are offered, as far as the branches have them"""
+DEAF = "its action does not read a future that is offered, by its wiring"
 SHAM = 1 / 255
 """how much a sham change adds to every other pixel"""
 Progress = Callable[[int, int], None]
@@ -51,8 +52,8 @@ def answer_branches(model: WorldActionModel, branches: Branches, *, offered: Seq
             the saved states.
     """
     if INVERSE_DYNAMICS not in model.answers():
-        raise Unanswerable("this model's action does not read a future that is offered", where=type(model).__name__,
-                           expected=INVERSE_DYNAMICS, got="; ".join(sorted(map(str, model.answers()))))
+        raise Unanswerable(DEAF, where=type(model).__name__, expected=INVERSE_DYNAMICS,
+                           got="; ".join(sorted(map(str, model.answers()))))
     check(branches.spec, model.task_spec)
     protocol = branches.protocol
     offsets = tuple(o for o in model.offsets if o <= model.chunk)
@@ -118,13 +119,18 @@ def ask(model: WorldActionModel, branches: Branches, kinds: Sequence[str], seed:
     if IMAGINE_AND_ACT in model.answers():
         own = put(None, frozenset({"future", "action"}))[0]
         assert own is not None
-        stripes = torch.zeros(own.shape[-1]).index_fill(0, torch.arange(0, own.shape[-1], 2), SHAM)
         controls |= {"own": chunk(put(own, act)[1], "its own future"),
                      "swapped": chunk(put(own.roll(contexts // 2, 0), act)[1], "another scene's future"),
-                     "sham": chunk(put((own + stripes).clamp(0, 1), act)[1], "its own future, hardly changed")}
+                     "sham": chunk(put(sham(own), act)[1], "its own future, hardly changed")}
     if POLICY in model.answers():
         controls["blocked"] = chunk(put(None, act)[1], "no future")
     return np.concatenate(answered, 1), controls
+
+
+def sham(future: Float[Tensor, "*batch w"]) -> Float[Tensor, "*batch w"]:
+    """A future that no eye can tell from the given one."""
+    stripes = torch.zeros(future.shape[-1]).index_fill(0, torch.arange(0, future.shape[-1], 2), SHAM)
+    return (future + stripes.to(future.device)).clamp(0, 1)
 
 
 def execute(branches: Branches, actions: Float32[ndarray, "C K H A"], build: Callable[[], Simulator], offsets: tuple[int, ...],
@@ -152,19 +158,20 @@ class Doing:
 
     def __call__(self, scenes: list[int], alive: Callable[[], bool],
                  done: Callable[[int], None] = lambda count: None) -> dict[int, Mapping[str, ndarray]]:
-        simulator, found = self.build(), {}  # type: ignore[var-annotated]
+        simulator = self.build()
+        found: dict[int, Mapping[str, ndarray]] = {}
         simulator.renders = False
         try:
             for count, scene in enumerate(scenes, 1):
                 visit = revisit(simulator, self.branches.protocol, scene)
                 for c in np.flatnonzero(self.branches.scene == scene):
                     if not alive():
-                        return found  # type: ignore[return-value]
+                        return found
                     found[int(c)] = self.context(simulator, visit.states[int(self.branches.step[c])], int(c))
                 done(count)
         finally:
             simulator.close()
-        return found  # type: ignore[return-value]
+        return found
 
     def context(self, simulator: Simulator, state: object, c: int) -> dict[str, ndarray]:
         """True states after every chunk of one context."""

@@ -21,6 +21,16 @@ from ..spec import check
 from ..types import WORLD_MODEL, Context, Given, as_image
 from .branch_data import Branches
 
+NO_IMAGINATION = "this model imagines no future by its wiring"
+DEAF = "its future does not read an action that is given, by its wiring"
+
+
+def why_not(model: WorldActionModel) -> str:
+    """Why a model cannot be asked what a given action will do; empty if it can."""
+    if WORLD_MODEL in model.answers():
+        return ""
+    return DEAF if any(query.future == "sought" for query in model.answers()) else NO_IMAGINATION
+
 
 @dataclass(frozen=True, eq=False)
 class Futures:
@@ -62,9 +72,9 @@ def imagine_branches(model: WorldActionModel, branches: Branches, *, seed: int =
         DataError: if the branches are too short, or show other offsets or less history than the model needs.
         SpecError: if they come from a world of another kind.
     """
-    if WORLD_MODEL not in model.answers():
-        raise Unanswerable("this model's future does not take an action that is given", where=type(model).__name__,
-                           expected=WORLD_MODEL, got="; ".join(sorted(map(str, model.answers()))))
+    if why := why_not(model):
+        raise Unanswerable(why, where=type(model).__name__, expected=WORLD_MODEL,
+                           got="; ".join(sorted(map(str, model.answers()))))
     check(branches.spec, model.task_spec)
     protocol = branches.protocol
     missing = set(model.offsets) - set(protocol.offsets)

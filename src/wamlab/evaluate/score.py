@@ -20,14 +20,14 @@ from .actions import parting
 from .branch_data import Branches
 from .conformance.pixels import NULL_FUTURES
 from .conformance.saboteurs import sabotage
-from .imagining import Futures, imagine_branches
+from .imagining import NO_IMAGINATION, Futures, imagine_branches
 from .log import Score
 from .metrics import Effects, Evidence, Foresight, FramePairs, Metric, discover
 from .metrics.base import moved, positions
 from .readout import Readout
 from .statistics import mcnemar, tango
 
-NO_FUTURE = "this model imagines no future by its wiring"
+NO_FUTURE = "it imagines no future when it acts, by its wiring"
 NO_READOUT = "no readout was given to read states from frames"
 
 
@@ -105,7 +105,7 @@ def score_branches(model: str, branches: Branches, futures: Futures | None, *, r
     """
     kinds = ("frames", "effects")
     if futures is None:
-        reason = why or NO_FUTURE
+        reason = why or NO_IMAGINATION
         evidence = Evidence(model, branches.spec, missing=dict.fromkeys(kinds, reason))
         scores = [(m, score) for m in _chosen(metrics, kinds) for score in m(evidence)]
         return tuple(replace(s, metric="branch." + s.metric) if "frames" in m.needs else s for m, s in scores)

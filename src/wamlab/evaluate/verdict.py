@@ -14,6 +14,8 @@ THRESHOLD = 0.1
 """below this a concordance or skill counts as none; an interval must lie wholly on one side"""
 LEAST = 10
 """contexts or episodes below which an interval carries no verdict"""
+CEILING = 0.5
+"""a readout that does not reach this on true frames cannot show that an imagination is wrong"""
 TRUE = {"cc.robot": "its imagined robot follows a given action", "cc.object": "its imagined object follows a given action",
         "specific": "its plans fit their own episode"}
 FOLLOWED = {"f2a.robot": "the robot does what an offered future shows",
@@ -52,13 +54,24 @@ def decide(scores: Iterable[Score], imagines: bool) -> Verdict:
 
 def weigh(found: Mapping[str, Score], wanted: Mapping[str, str]) -> tuple[Literal["yes", "no", "unknown"], tuple[str, ...]]:
     """yes: some interval lies above the threshold. no: all that there are lie below it. With the reasons."""
-    known = [(name, s) for name in wanted if (s := found.get(name)) is not None
-             and s.low is not None and s.high is not None and s.n >= LEAST]
+    mute = {name: why for name in wanted if (s := found.get(name)) is not None and (why := says_nothing(s, found))}
+    known = [(name, s) for name in wanted if (s := found.get(name)) is not None and name not in mute]
     reasons = [f"{wanted[name]}: {s.metric} {s.value:.2f} [{s.low:.2f}, {s.high:.2f}]" for name, s in known]
-    reasons += [f"{name} says nothing: {s.unavailable or f'{s.n} units, fewer than {LEAST}'}" for name in wanted
-                if (s := found.get(name)) is not None and (s.low is None or s.n < LEAST)]
+    reasons += [f"{name} says nothing: {why}" for name, why in mute.items()]
     if any(s.low is not None and s.low > THRESHOLD for _, s in known):
         return "yes", tuple(reasons)
     if known and all(s.high is not None and s.high < THRESHOLD for _, s in known):
         return "no", tuple(reasons)
     return "unknown", tuple(reasons)
+
+
+def says_nothing(score: Score, found: Mapping[str, Score]) -> str:
+    """Why a score carries no verdict; empty if it does."""
+    if score.unavailable or score.low is None or score.high is None:
+        return score.unavailable or "it has no interval"
+    if score.n < LEAST:
+        return f"{score.n} units, fewer than {LEAST}"
+    ceiling = found.get(f"{score.metric}.ceiling")
+    if ceiling is not None and ceiling.value is not None and ceiling.value < CEILING and score.low <= THRESHOLD:
+        return f"the readout itself reaches {ceiling.value:.2f} on true frames"
+    return ""

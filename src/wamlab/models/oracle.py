@@ -105,16 +105,8 @@ class Oracle(WorldActionModel):
 
     def _expert(self, state: Any) -> Float32[ndarray, "K A"]:
         """What the scripted expert would do from here."""
-        draws, self.simulator.renders = self.simulator.renders, False
         self.simulator.load_state(state)
-        expert = self.simulator.expert()
-        assert expert is not None
-        actions = []
-        for _ in range(self.chunk):
-            actions.append(expert())
-            self.simulator.step(actions[-1])
-        self.simulator.renders = draws
-        return np.stack(actions).astype(np.float32)
+        return planned(self.simulator, self.chunk)
 
     def _future(self, frame: ndarray, state: Any, action: ndarray, seed: int) -> ndarray:
         """Frames at the offsets: uint8 [F, h, w, 3]."""
@@ -123,6 +115,19 @@ class Oracle(WorldActionModel):
         digest = int.from_bytes(hashlib.sha256(action.tobytes()).digest()[:8], "little")  # wrong anew for every action
         state, action = TWISTS[self.twist](self, state, action, np.random.default_rng([seed, digest]))
         return imagined(self.simulator, state, action, self.offsets)
+
+
+def planned(simulator: Simulator, chunk: int) -> Float32[ndarray, "K A"]:
+    """What the scripted expert is about to do; the simulator is as it was afterwards."""
+    state, draws, simulator.renders = simulator.save_state(), simulator.renders, False
+    expert, actions = simulator.expert(), []
+    assert expert is not None, "there is no scripted expert"
+    for _ in range(chunk):
+        actions.append(expert())
+        simulator.step(actions[-1])
+    simulator.load_state(state)
+    simulator.renders = draws
+    return np.stack(actions).astype(np.float32)
 
 
 def imagined(simulator: Simulator, state: Any, action: ndarray, offsets: Sequence[int]) -> ndarray:

@@ -18,6 +18,8 @@ HEADLINE = {
     "latency.total": "time per decision",
 }
 """measures of the first table, where the log has them, in plain words"""
+FINER = {"s": "ms", "m": "mm"}
+"""units in which what is below one is told in thousandths"""
 BESIDE = {"copy": "copy of the last frame", "chance": "guessing", "ceiling": "ceiling"}
 """children of a measure that are drawn as lines to compare it with"""
 
@@ -44,15 +46,16 @@ def amount(score: Score | None, interval: bool = True) -> str:
         return "–"
     if score.value is None:
         return "unavailable"
-    share = score.unit == "share"
+    share, fine = score.unit == "share", score.unit in FINER and abs(score.value) < 1
 
     def number(value: float) -> str:
+        if fine:
+            return f"{value * 1000:.1f}"
         value = round(value, 4) + 0.0  # no minus before a zero
         return f"{value:.0%}" if share else f"{round(value, 2) + 0.0:.2f}" if abs(value) < 100 else f"{value:.0f}"
 
-    if score.unit == "s" and score.value < 1:
-        return f"{score.value * 1000:.1f}\u00a0ms"
-    text = number(score.value) + (f"\u00a0{score.unit}" if score.unit and not share else "")
+    unit = FINER[score.unit] if fine else score.unit
+    text = number(score.value) + (f"\u00a0{unit}" if unit and not share else "")
     if interval and score.low is not None and score.high is not None:
         text += f" [{number(score.low)},\u00a0{number(score.high)}]"
     return text
@@ -83,11 +86,30 @@ def headline(log: EvalLog) -> Section:
             beside = [s for s in log.scores if s.metric == metric and s.task == task and is_quiet(s.model)]
             compare = [f"{plain_name(s.model)} {amount(s, interval=False)}" for s in beside if s.value is not None]
             rows.append(["" if title in (row[0] for row in rows) else title, place(log, task),
-                         *(amount(log.find(name, task, metric)) for name in names), "; ".join(compare)])
+                         *(under_ceiling(log, log.find(name, task, metric)) for name in names), "; ".join(compare)])
     return Section("result", "The result", "In brackets: 95 % confidence intervals. The last column shows controls and null "
                    "models, run through the same code: what a number means when nothing was learned. A dash: does not apply.",
-                   tables=[Table(["measure", "task", *names, "controls and null models"], rows)] if rows else [],
+                   tables=[Table(["measure", "task", *names, "controls and null models"], rows, (), audit(log))] * bool(rows),
                    missing="" if rows else "unavailable: the log holds none of the headline measures")
+
+
+def under_ceiling(log: EvalLog, score: Score | None) -> str:
+    """An amount with what the readout itself reaches on true frames beside it. FCS is not told without."""
+    ceiling = None if score is None else log.find(score.model, score.task, f"{score.metric}.ceiling")
+    if score is None or score.value is None:
+        return amount(score)
+    if ceiling is None or ceiling.value is None:
+        return "withheld: no ceiling of the readout" if score.metric == "fcs" else amount(score)
+    return f"{amount(score)}; ceiling of the readout\u00a0{amount(ceiling, interval=False)}"
+
+
+def audit(log: EvalLog) -> str:
+    """How exactly states are read off true frames, in a sentence; empty where nothing is read."""
+    found = [s for s in log.scores if s.metric.startswith("readout.") and s.metric.endswith(".median") and s.value is not None]
+    tasks = list(dict.fromkeys(s.task for s in found))
+    told = ["; ".join((f"{place(log, task)}: " if len(tasks) > 1 else "") + ", ".join(
+        f"{s.metric.split('.')[1]}\u00a0{amount(s)}" for s in found if s.task == task) for task in tasks)]
+    return f"What frames show is read by a frozen network. Its median error on true frames: {told[0]}." if found else ""
 
 
 def success(log: EvalLog) -> Section:
@@ -182,7 +204,7 @@ def ceilings(log: EvalLog, drawn: Sequence[str]) -> list[str]:
     """What says how finely the drawn measures can be judged, where there is a value."""
     wanted = {f"{metric}.ceiling" for metric in drawn}
     return list(dict.fromkeys(s.metric for s in log.scores if s.value is not None and (
-        s.metric in wanted or (s.metric.startswith("readout.") and s.metric.endswith((".rmse", ".r2"))))))
+        s.metric in wanted or (s.metric.startswith("readout.") and s.metric.endswith((".rmse", ".median", ".r2"))))))
 
 
 def further(log: EvalLog, shown: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from ...control.policy import Decision, Observation
 from ...errors import UnknownName
-from ...models.oracle import imagined
+from ...models.oracle import imagined, planned
 from ...simulators import Simulator
 
 ELSEWHERE = 7919
@@ -57,15 +57,7 @@ class NullPolicy:
 
     def plan(self, simulator: Simulator) -> ndarray:
         """What the expert of that simulator is about to do [K, A]; the simulator is as it was afterwards."""
-        state, draws = simulator.save_state(), simulator.renders
-        simulator.renders = False
-        expert, actions = _expert(simulator), []
-        for _ in range(self.chunk):
-            actions.append(expert())
-            simulator.step(actions[-1])
-        simulator.load_state(state)
-        simulator.renders = draws
-        return np.stack(actions)
+        return planned(simulator, self.chunk)
 
     def foresee(self, simulator: Simulator, action: ndarray) -> ndarray:
         """What these actions will really show there [F, h, w, 3]."""

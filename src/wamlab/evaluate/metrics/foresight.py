@@ -3,6 +3,9 @@
 PEA = 1 - |imagined - real|^2 / |start - real|^2 per executed chunk, in units of sigma: the skill over "nothing will
 change", so that a frozen imagination earns 0. An episode follows its foresight (F) if its pooled PEA reaches a
 threshold; FCS is the share of starts that were solved *and* foreseen, never above the success rate.
+
+Where states are read off frames, the same reading of the *real* frames is the ceiling. A readout whose own agreement does not
+reach the threshold would call every plan wrong: then neither number is told.
 """
 
 from __future__ import annotations
@@ -52,6 +55,18 @@ def errors(evidence: Evidence, imagined: Mapping[str, ndarray],
     return sums, motion, episode
 
 
+def blurred(evidence: Evidence, groups: Sequence[str] = GROUPS_USED) -> str:
+    """Why the readout cannot judge plans about these groups; empty if it can, or where states are known exactly."""
+    foresight = evidence.foresight
+    assert foresight is not None
+    if foresight.ceiling is None:
+        return ""
+    sums, motion, _ = errors(evidence, foresight.ceiling, groups)
+    reached = float(_skill(sums[motion].sum(0, keepdims=True))[0]) if motion.any() else 1.0
+    return "" if reached >= THRESHOLD else (
+        f"the readout cannot judge it: its own agreement with the truth, on real frames, is {reached:.2f}, below {THRESHOLD}")
+
+
 def _skill(sums: Float[ndarray, "... 2"]) -> Float[ndarray, "..."]:
     return 1 - sums[..., 0] / sums[..., 1]
 
@@ -75,15 +90,19 @@ def pea(evidence: Evidence) -> Sequence[Score]:
                              n=len(used), unit="share")]
     if not motion.any():
         return [evidence.score("pea", None, unavailable="nothing moved in any executed chunk"), *scores]
-    median, n = median_of_clusters(_skill(sums[motion]), episode[motion])
-    scores.insert(0, evidence.score("pea", median or float(np.median(_skill(sums[motion]))), n=n,
-                                    note=f"{int(motion.sum())} executed chunks"))
-    scores.append(_pooled(evidence, "pea.pooled", sums, motion, episode))
+    why = blurred(evidence)
+    if why:
+        scores += [evidence.score(name, None, unavailable=why) for name in ("pea", "pea.pooled")]
+    else:
+        median, n = median_of_clusters(_skill(sums[motion]), episode[motion])
+        scores.insert(0, evidence.score("pea", median or float(np.median(_skill(sums[motion]))), n=n,
+                                        note=f"{int(motion.sum())} executed chunks"))
+        scores.append(_pooled(evidence, "pea.pooled", sums, motion, episode))
     for group in GROUPS_USED:
-        if entities(evidence.spec, group, foresight.imagined):
-            scores.append(_pooled(evidence, f"pea.{group}", *errors(evidence, foresight.imagined, (group,))))
-        else:
-            scores.append(evidence.score(f"pea.{group}", None, unavailable="the task has no entity of this kind"))
+        known = entities(evidence.spec, group, foresight.imagined)
+        why = blurred(evidence, (group,)) if known else "the task has no entity of this kind"
+        scores.append(evidence.score(f"pea.{group}", None, unavailable=why) if why
+                      else _pooled(evidence, f"pea.{group}", *errors(evidence, foresight.imagined, (group,))))
     if foresight.ceiling is not None:
         scores.append(_pooled(evidence, "pea.ceiling", *errors(evidence, foresight.ceiling)))
     return scores
@@ -113,6 +132,12 @@ def fcs(evidence: Evidence) -> Sequence[Score]:
     if not tried.any():
         return (evidence.score("fcs", None, unavailable="there are no episodes that were not solved from the start"),)
     solved = np.array([e.solved for e in evidence.episodes], bool)[tried]
+    hopes = _imagined_success(evidence, foresight, tried, solved)
+    ceiling = () if foresight.ceiling is None else (
+        _share(evidence, "fcs.ceiling", solved & (foreseen(evidence, foresight.ceiling)[tried] >= THRESHOLD)),)
+    why = blurred(evidence)
+    if why:
+        return (evidence.score("fcs", None, unavailable=why), *ceiling, *hopes)
     skill = foreseen(evidence, foresight.imagined)[tried]
     follows = skill >= THRESHOLD
     scores = [_share(evidence, "fcs", solved & follows), _share(evidence, "fcs.followed", follows),
@@ -125,9 +150,7 @@ def fcs(evidence: Evidence) -> Sequence[Score]:
     scores += [_share(evidence, f"fcs.tau{round(100 * tau)}", solved & (skill >= tau)) for tau in TAUS]
     grid = np.linspace(0, 1, 101)
     scores.append(evidence.score("fcs.integrated", float((solved & (skill >= grid[:, None])).mean()), n=len(solved)))
-    if foresight.ceiling is not None:
-        scores.append(_share(evidence, "fcs.ceiling", solved & (foreseen(evidence, foresight.ceiling)[tried] >= THRESHOLD)))
-    return [*scores, *_imagined_success(evidence, foresight, tried, solved)]
+    return [*scores, *ceiling, *hopes]
 
 
 def _imagined_success(evidence: Evidence, foresight: Foresight, tried: ndarray, solved: ndarray) -> Sequence[Score]:

@@ -16,7 +16,7 @@ from numpy import ndarray
 from ..log import Score
 from ..statistics import cluster_bootstrap
 from .base import Evidence, Foresight, Metric
-from .foresight import errors
+from .foresight import blurred, errors
 
 LEAST_EPISODES = 3
 PARTNERS = 4
@@ -47,6 +47,9 @@ def specific(evidence: Evidence) -> Sequence[Score]:
     """1 - |own plan - real|^2 / mean |other episode's plan - real|^2, pooled; plans are compared as displacements."""
     foresight = evidence.foresight
     assert foresight is not None
+    why = blurred(evidence)
+    if why:
+        return (evidence.score("specific", None, unavailable=why),)
     partner = partners(foresight)
     kept = partner[:, 0] >= 0
     if len(np.unique(foresight.episode[kept])) < LEAST_EPISODES:
