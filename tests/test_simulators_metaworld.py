@@ -35,13 +35,13 @@ def test_hand_and_object_start_elsewhere_in_each_scene(task: str):
     wanted = np.ptp(HAND_RANGE, axis=1)
     assert (spread[:3] > 0.5 * wanted).all() and (spread[:3] < 1.3 * wanted).all()
     assert spread[3] > 0.1
-    fixed = make(f"metaworld/{task}", renders=False, vary_hand=False)
+    fixed = make(f"metaworld/{task}", renders=False, vary_start=False)
     hands = [fixed.reset(seed=seed)[0]["state"][:3] for seed in range(3)]
     assert np.ptp(hands, axis=0).max() < 1e-3
 
 
 def test_the_state_says_nothing_of_object_and_goal():
-    world = make("metaworld/push", renders=False, vary_hand=False)
+    world = make("metaworld/push", renders=False, vary_start=False)
     states = [world.reset(seed=seed)[0]["state"] for seed in (1, 2)]
     places = [world.reset(seed=seed) and world.truth() for seed in (1, 2)]
     assert np.abs(places[0]["object"] - places[1]["object"]).max() > 0.01
@@ -211,7 +211,7 @@ def test_depth_is_in_metres():
 def test_physics_and_reward_are_the_packages_own(task: str):
     from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 
-    world = World(task, vary_hand=False)
+    world = World(task, vary_start=False)
     world.reset(4)  # another scene before: it must leave nothing behind
     world.reset(7)
     env = ALL_V3_ENVIRONMENTS[f"{task}-v3"]()

@@ -59,18 +59,18 @@ class MetaWorld(Simulator):
         max_steps: control steps until `truncated`.
         action_repeat: native steps that an action is held.
         size: height, width of the frames.
-        vary_hand: the hand's start varies with the scene, not only the objects.
+        vary_start: the hand's start varies with the scene, and some objects more than in the package; False: as in the package.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
     render_mode = "rgb_array"
 
     def __init__(self, task: str, *, max_steps: int = 125, action_repeat: int = 4, size: tuple[int, int] = (64, 64),
-                 vary_hand: bool = True, renders: bool = True):
+                 vary_start: bool = True, renders: bool = True):
         task = task.removeprefix("metaworld/")
         if task not in TASKS:
             raise UnknownName("task", f"metaworld/{task}", [f"metaworld/{name}" for name in TASKS])
-        self.world = World(task, vary_hand)
+        self.world = World(task, vary_start)
         self.entities = Entities(self.world)
         self.action_repeat, self.renders = action_repeat, renders
         self.task_spec = TaskSpec(
