@@ -16,7 +16,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("LP_NUM_THREADS", "0")
 
 import argparse
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,8 +52,7 @@ def again(run: Path, config: RunConfig, name: str, seed: int) -> dict[str, Any]:
                                  scales=branches[task].scales())
         scores += score_model(made.name, load_model(folder, recipe.load(name)), branches[task], readout=readout)[0]
     return {"recipe": made.name, "seed": seed, "steps": made.training.steps,
-            "scores": [{k: round(v, 5) if isinstance(v, float) else v for k, v in asdict(s).items()
-                        if v not in ("", False, None)} for s in scores if s.value is not None]}
+            "scores": [s.told() for s in scores if s.value is not None]}
 
 
 def main() -> None:

@@ -1,8 +1,7 @@
-"""Put the logs of finished runs side by side, for docs/results.
+"""A finished run's scores and circumstances in one JSON file, for docs/results; and the README's table from those files.
 
-    python benchmarks/summarise.py docs/results/first-run.json runs/seed0 runs/seed1 runs/seed2
-
-Writes one JSON file: what was run, where, every score of every run (null models' too), and the median over the runs.
+    python benchmarks/summarise.py runs/first docs/results/first-run.json
+    python benchmarks/summarise.py --table
 """
 
 from __future__ import annotations
@@ -10,38 +9,83 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-from collections import defaultdict
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from wamlab.evaluate.log import EvalLog
 
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
 KEPT = ("success", "psnr", "branch.psnr", "ssim", "cc", "fcs", "pea", "identification", "false_effect", "latency", "readout")
+TASKS = ("metaworld/drawer-open", "metaworld/plate-slide")
+SHARE, NUMBER, DECIBEL = "{:.0%}", "{:.2f}", "{:+.1f} dB"
+ROWS = (
+    ("`uwm`, solved", "uwm", "success", SHARE),
+    ("`vla` (no future), solved", "vla", "success", SHARE),
+    ("control: best of 4 demonstrations replayed blindly", "control/replay", "success", SHARE),
+    ("control: `vla` trained and run with black pictures", "blind", "success", SHARE),
+    ("imagined robot follows the action (CC-A2F)", "uwm", "cc.robot", NUMBER),
+    ("the same of the readout on true frames, a ceiling", "uwm", "cc.robot.ceiling", NUMBER),
+    ("imagined object follows the action (CC-A2F)", "uwm", "cc.object", NUMBER),
+    ("the same of the readout on true frames, a ceiling", "uwm", "cc.object.ceiling", NUMBER),
+    ("control: CC-A2F (object) of a model that ignores the action", "null/action_blind", "cc.object", NUMBER),
+    ("imagined frames against a copy of now: pixels that change", "uwm", "psnr.changed.gain", DECIBEL),
+    ("pixels that change, or that the model changed", "uwm", "psnr.either.gain", DECIBEL),
+    ("all pixels", "uwm", "psnr.gain", DECIBEL),
+    ("what happens follows the plan (PEA, 1 is exact, 0 no better than \"nothing moves\")", "uwm", "pea", NUMBER),
+    ("solved as foreseen (FCS)", "uwm", "fcs", SHARE),
+)
+MEDIANS = (("`uwm`, solved", "success", SHARE), ("imagined robot follows the action", "cc.robot", NUMBER),
+           ("imagined object follows the action", "cc.object", NUMBER),
+           ("frames against a copy of now: pixels that change", "psnr.changed.gain", DECIBEL))
 
 
 def kept(metric: str) -> bool:
     return any(metric == name or metric.startswith(name + ".") for name in KEPT)
 
 
-def main(out: Path, folders: list[Path]) -> None:
-    runs, values = [], defaultdict(list)
-    for folder in folders:
-        log = EvalLog.load(folder / "log")
-        scores = [s for s in log.scores if kept(s.metric) and s.value is not None]
-        for score in scores:
-            values[f"{score.model} | {score.task} | {score.metric}"].append(score.value)
-        facts = {k: log.provenance.get(k) for k in ("command", "seeds", "cpu", "cores", "threads", "packages", "renderer",
-                                                    "commit", "date")}
-        runs.append(facts | {"seconds": dict(log.timings), "scores": [
-            {k: round(v, 5) if isinstance(v, float) else v for k, v in asdict(s).items() if v not in ("", False, None)}
-            for s in scores]})
-    medians = {name: {"median": round(statistics.median(found), 4), "runs": [round(v, 4) for v in found]}
-               for name, found in sorted(values.items()) if not name.startswith(("null", "readout"))}
-    out.write_text(json.dumps({"medians": medians, "runs": runs}, indent=1) + "\n")
-    for name, found in medians.items():
-        if name.split(" | ")[2] in ("success", "cc.robot", "cc.object", "psnr.changed.gain", "psnr.gain", "fcs"):
-            print(f"{name:<60} median {found['median']:<8} runs {found['runs']}")
+def summary(folder: Path) -> dict[str, Any]:
+    log = EvalLog.load(folder / "log")
+    facts = {k: log.provenance.get(k) for k in ("command", "seeds", "cpu", "cores", "threads", "packages", "renderer",
+                                                "commit", "date")}
+    facts["command"] = str(facts["command"]).partition(" --out")[0]
+    return facts | {"seconds": dict(log.timings), "scores": [s.told() for s in log.scores if kept(s.metric)]}
+
+
+def cell(score: dict[str, Any] | None, form: str) -> str:
+    if score is None:
+        return "not measured"
+    if "value" not in score:
+        return "unavailable: " + score["unavailable"]
+    ends = [form.format(score[end]).removesuffix(" dB").removesuffix("%") for end in ("low", "high") if end in score]
+    return form.format(score["value"]).replace("%", " %") + (f" [{', '.join(ends)}]" if ends else "")
+
+
+def find(scores: list[dict[str, Any]], model: str, task: str, metric: str) -> dict[str, Any] | None:
+    return next((s for s in scores if (s["model"], s["task"], s["metric"]) == (model, task, metric)), None)
+
+
+def table() -> str:
+    """The README's block, from the files in docs/results."""
+    first, seeds, blind = (json.loads((RESULTS / f"{name}.json").read_text()) for name in ("first-run", "seeds", "blind"))
+    scores = first["scores"] + blind["results"][0]["scores"]
+    lines = ["| | " + " | ".join(task.partition("/")[2] for task in TASKS) + " |", "|---|---|---|"]
+    for title, model, metric, form in ROWS:
+        lines.append(f"| {title} | " + " | ".join(cell(find(scores, model, task, metric), form) for task in TASKS) + " |")
+    runs = [first["scores"], *(result["scores"] for result in seeds["results"])]
+    lines += ["", f"Median over {len(runs)} training seeds (each seed), on the same demonstrations and starts:", "",
+              "| | " + " | ".join(task.partition("/")[2] for task in TASKS) + " |", "|---|---|---|"]
+    for title, metric, form in MEDIANS:
+        cells = []
+        for task in TASKS:
+            found = [s["value"] for run in runs if (s := find(run, "uwm", task, metric)) is not None]
+            each = ", ".join(form.format(value).removesuffix(" dB") for value in found)
+            cells.append(f"{form.format(statistics.median(found))} ({each})".replace("%", " %"))
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [Path(p) for p in sys.argv[2:]])
+    if sys.argv[1:] == ["--table"]:
+        print(table(), end="")
+    else:
+        Path(sys.argv[2]).write_text(json.dumps(summary(Path(sys.argv[1])), indent=1) + "\n")

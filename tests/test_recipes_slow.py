@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -23,8 +22,7 @@ def log(tmp_path_factory) -> EvalLog:
     """One run of all recipes together, at half the usual number of steps."""
     config = RunConfig(out=tmp_path_factory.mktemp("recipes") / "run", models=recipe.names(), minutes=2.5)
     log = run(config)
-    scores = [{k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(s).items() if v not in ("", False)}
-              for s in log.scores if s.metric in KEPT and (s.model in recipe.names() or s.model == "control/replay")]
+    scores = [s.told() for s in log.scores if s.metric in KEPT and s.model in (*recipe.names(), "control/replay")]
     facts = {k: v for k, v in log.provenance.items() if k not in ("recipes", "counterfactual")}
     command = "pytest -m slow tests/test_recipes_slow.py"
     (RESULTS / "recipes.json").write_text(json.dumps(

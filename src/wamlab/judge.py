@@ -14,7 +14,7 @@ from numpy import ndarray
 from .control.replay import replay_control
 from .data.atomic import make_folder, write_whole
 from .data.store import EpisodeStore
-from .errors import DataError, Unanswerable
+from .errors import DataError, WamError
 from .evaluate.branches import Branches, Futures, imagine_branches
 from .evaluate.imagining import NO_IMAGINATION
 from .evaluate.log import FILE, EvalLog, Score
@@ -50,14 +50,20 @@ def replay_score(task: str, store: EpisodeStore, scenes: Sequence[int], folder: 
                   if demonstrations else [])
         make_folder(folder)
         write_whole(path, json.dumps({"solved": solved, "starts": len(scenes)}).encode())
-    found, task = json.loads(path.read_text()), store.task_spec.task
-    if not found["solved"]:
+    task = store.task_spec.task
+    try:
+        found = json.loads(path.read_text())
+        counts, n = [int(count) for count in found["solved"]], int(found["starts"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError("the counts of the replay are damaged", where=path, expected="JSON with solved and starts",
+                        got=f"{type(error).__name__}: {error}", fix="delete the file; it is made again") from error
+    if not counts:
         return Score("control/replay", task, "success", None, unavailable="no undisturbed demonstration solved it")
-    best, n = max(found["solved"]), found["starts"]
+    best = max(counts)
     low, high = clopper_pearson(best, n)
     return Score("control/replay", task, "success", best / n, low, high, n=n, unit="share",
-                 note=f"best of {len(found['solved'])} demonstrations played open loop; "
-                      f"mean {np.mean(found['solved']) / n:.2f}")
+                 note=f"best of {len(counts)} demonstrations played open loop; "
+                      f"mean {np.mean(counts) / n:.2f}")
 
 
 def scores_of_rollouts(rollouts: Rollouts, readouts: Mapping[str, Readout], branches: Mapping[str, Branches],
@@ -92,7 +98,7 @@ def imagined_futures(models: Mapping[str, WorldActionModel], branches: Mapping[s
                 if not path.exists():
                     imagine_branches(model, truth, seed=seed).save(path)
                 found[name, task] = Futures.load(path)
-            except Unanswerable as error:
+            except WamError as error:
                 why[name, task] = error.problem
     return found, why
 

@@ -7,20 +7,22 @@ ends in the same numbers as one that was not.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import checkpoint, judge, recipe
+from . import checkpoint, judge, recipe, simulators
 from .config import to_json
 from .control.collect import collect
 from .control.executor import Executor
 from .control.gate import Gate
 from .control.policy import ModelPolicy
+from .data.atomic import alone_in
 from .data.store import EpisodeStore
-from .errors import WamError
+from .errors import SpecError, WamError
 from .evaluate.branches import Branches, Protocol, make_branches
 from .evaluate.log import EvalLog, Score
 from .evaluate.provenance import provenance
@@ -29,6 +31,7 @@ from .evaluate.rollout import held_out, one_thread, rollout
 from .learning import Lesson, Progress, learn_all, model_folder, readout_path, recipe_of
 from .models.base import WorldActionModel
 from .run_config import RunConfig, store_name
+from .spec import check
 from .types import IMAGINE_AND_ACT
 
 
@@ -37,6 +40,21 @@ def executor_for(folder: Path, execute: int = 4, recipe_name: str | None = None)
     model = checkpoint.load_model(folder, recipe.load(recipe_name) if recipe_name else None)
     want = {"future", "action"} if IMAGINE_AND_ACT in model.answers() else {"action"}
     return Executor(ModelPolicy(model, want), Gate(model.task_spec.action), execute)
+
+
+def alike(tasks: Sequence[str]) -> None:
+    """Tasks that one model can learn together. Raises SpecError if they are not, before anything is collected."""
+    specs = []
+    for task in tasks:
+        world = simulators.make(task)
+        specs.append(world.task_spec)
+        world.close()
+    for spec in specs[1:]:
+        try:
+            check(spec, specs[0])
+        except SpecError as error:
+            raise SpecError(error.problem, where="--tasks", expected=error.expected, got=error.got,
+                            fix="run tasks with the same state, actions and picture size together, others apart") from error
 
 
 class Run:
@@ -52,6 +70,8 @@ class Run:
         if len(self.recipes) < len(config.models):
             raise WamError("two models have the same name", where="--models", expected="different recipes", got=config.models,
                            fix="give the recipes different names")
+        if len(config.tasks) > 1 and not (config.out / "run.json").exists():
+            alike(config.tasks)
         config.claim()
 
     @staticmethod
@@ -124,6 +144,10 @@ class Run:
         folder = self.out / "log"
         if (folder / "log.json").exists():
             return EvalLog.load(folder)
+        with alone_in(self.out):
+            return self.made(folder)
+
+    def made(self, folder: Path) -> EvalLog:
         start = time.perf_counter()
         stores = self.demonstrations()
         folders, readouts = self.learned()

@@ -7,6 +7,7 @@ import math
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from . import simulators
 from .config import to_json
@@ -16,6 +17,10 @@ from .recipe import Size
 
 REFERENCE_MINUTES = 5.0
 """the run that the recipes' step counts were chosen for"""
+
+
+DEBUG: dict[str, Any] = {"episodes": 10, "starts": 2, "contexts": 3, "workers": 1}
+"""what the debug size takes in place of the defaults"""
 
 
 def store_name(task: str) -> str:
@@ -34,7 +39,8 @@ class RunConfig:
     tasks: tuple[str, ...] = ("metaworld/drawer-open", "metaworld/plate-slide")
     """tasks that are learned together"""
     size: Size = "small"
-    """debug: under a minute, learns nothing; small: minutes on a laptop; base: for a GPU"""
+    """debug: about a minute, with 10 episodes, 2 starts, 3 contexts and one process, learns nothing; small: minutes on a
+    laptop; base: for a GPU"""
     minutes: float = REFERENCE_MINUTES
     """scales the steps of training; 5 is what the recipes were tuned for on two cores"""
     episodes: int = 160
@@ -50,11 +56,11 @@ class RunConfig:
     """processes for simulation"""
 
     def resized(self) -> RunConfig:
-        """The debug size is small in everything, not only in training."""
+        """The debug size is small in everything that was not asked for, not only in training."""
         if self.size != "debug":
             return self
-        return replace(self, episodes=min(self.episodes, 10), starts=min(self.starts, 2),
-                       contexts=min(self.contexts, 3), workers=1)
+        base = RunConfig()
+        return replace(self, **{key: few for key, few in DEBUG.items() if getattr(self, key) == getattr(base, key)})
 
     def check(self) -> None:
         """Refuse settings that cannot be, before anything is written.
@@ -97,9 +103,9 @@ class RunConfig:
             write_whole(path, (json.dumps(mine, indent=1) + "\n").encode())
             return
         try:
-            theirs = json.loads(path.read_text())
-        except ValueError:
-            raise DataError("the run's record is damaged", where=path, expected="JSON", got="something else",
+            theirs = dict(json.loads(path.read_text()))
+        except (ValueError, TypeError):
+            raise DataError("the run's record is damaged", where=path, expected="a JSON object", got="something else",
                             fix="delete the folder, or choose another --out") from None
         changed = sorted(k for k in mine if theirs.get(k) != mine[k])
         if changed:

@@ -45,8 +45,8 @@ class Command:
         if self.json:
             print_json([asdict(score) for score in scores])
         else:
-            print_table("scores", ["rollouts", "measure", "value", "95 % interval", "n", "note"], [
-                [s.model, s.metric, "unavailable" if s.value is None else f"{s.value:.3g} {s.unit}".strip(),
+            print_table("scores", ["rollouts", "task", "measure", "value", "95 % interval", "n", "note"], [
+                [s.model, s.task, s.metric, "unavailable" if s.value is None else f"{s.value:.3g} {s.unit}".strip(),
                  "" if s.low is None or s.high is None else f"{s.low:.3g} to {s.high:.3g}", s.n or "",
                  s.unavailable or s.note] for s in scores])
 

@@ -18,6 +18,9 @@ def log_folder(path: Path) -> Path:
     for folder in (path, path / "log", path.parent):
         if (folder / FILE).is_file() and (folder != path.parent or path.name == FILE):
             return folder
+    if (path / "run.json").is_file():
+        raise DataError("the run is not finished", where=path, expected=f"log/{FILE}", got="none",
+                        fix="run its command again, it goes on where it was")
     raise DataError("there is no log here", where=path, expected=f"{FILE}, or a run's folder with log/{FILE}",
                     got="neither" if path.exists() else "no such folder", fix="give the folder that wam run wrote")
 

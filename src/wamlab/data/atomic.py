@@ -81,6 +81,35 @@ def make_folder(path: Path) -> None:
         raise write_error(error, path) from error
 
 
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Be the only process that works in a folder, as long as the block lasts. A process that was killed does not count.
+
+    Raises:
+        DataError: if another process does.
+    """
+    mark = folder / ".working"
+    for _ in range(2):
+        try:
+            with open(mark, "x") as file:
+                file.write(str(os.getpid()))
+            break
+        except FileExistsError:
+            with suppress(OSError, ValueError):
+                other = int(mark.read_text() or 0)
+                if other != os.getpid() and alive(other):
+                    raise DataError("another process works in this folder", where=folder, expected="one at a time",
+                                    got=f"process {other}", fix="wait for it or stop it; if there is none, delete "
+                                    f"{mark.name} in the folder") from None
+            mark.unlink(missing_ok=True)
+        except OSError as error:
+            raise write_error(error, mark) from error
+    try:
+        yield
+    finally:
+        mark.unlink(missing_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename durable. Folders cannot be opened on Windows, where the rename itself is journalled."""
     if os.name == "nt":

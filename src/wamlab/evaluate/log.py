@@ -68,6 +68,11 @@ class Score:
     def key(self) -> tuple[str, str, str]:
         return self.model, self.task, self.metric
 
+    def told(self, digits: int = 5) -> dict[str, Any]:
+        """What it says as JSON values, without the fields that it leaves empty; a zero is not empty."""
+        return {name: round(value, digits) if isinstance(value, float) else value for name, value in asdict(self).items()
+                if value is not None and value is not False and value != ""}
+
 
 @dataclass(frozen=True, eq=False)
 class EvalLog:

@@ -14,15 +14,20 @@ import types
 import warnings
 from typing import Any
 
+from ..errors import UnknownName
+
 # Mesa's software rasteriser starts a thread per core; at 64x64 pixels they cost more than they bring.
 os.environ.setdefault("LP_NUM_THREADS", "0")
 
+RENDERERS = ("raycast", "egl", "osmesa", "glfw")
 _NO_OPENGL = "disable"
 
 
 def _candidates() -> list[str]:
     """Values of MUJOCO_GL to try, best first; the last one always works."""
     forced = os.environ.get("WAMLAB_RENDERER", "").lower().strip()
+    if forced and forced not in RENDERERS:
+        raise UnknownName("renderer", forced, RENDERERS)
     if forced == "raycast":
         return [_NO_OPENGL]
     if forced:

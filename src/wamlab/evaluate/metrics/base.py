@@ -6,6 +6,7 @@ Letters in shapes: as in `evaluate.evidence`.
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -104,6 +105,10 @@ class Metric:
             scores = tuple(self.compute(evidence))
         except WamError as error:
             return self._unavailable(evidence, error.problem)
+        except Exception as error:  # whatever a user's metric does
+            raise SpecError(f"metric {self.name} failed", where=_place(error), expected="a list of scores",
+                            got=f"{type(error).__name__}: {error}", fix="mend the metric; a WamError from it makes its "
+                            "scores unavailable instead") from error
         for score in scores:
             bare = score.metric.removeprefix("branch.")
             if bare != self.name and not bare.startswith(self.name + "."):
@@ -114,6 +119,12 @@ class Metric:
     def _unavailable(self, evidence: Evidence, why: str) -> tuple[Score, ...]:
         prefix = evidence.frames.prefix if "frames" in self.needs and evidence.frames is not None else ""
         return tuple(evidence.score(prefix + self.name + ending, None, unavailable=why) for ending in self.main)
+
+
+def _place(error: Exception) -> str:
+    """File and line that raised it."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename}, line {last.lineno}"
 
 
 def positions(entity: EntitySpec) -> int:

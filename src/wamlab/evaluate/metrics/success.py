@@ -21,7 +21,11 @@ def success(evidence: Evidence) -> Sequence[Score]:
     if not tried:
         why = SOLVED_AT_START if skipped else "there are no episodes"
         return (evidence.score("success", None, unavailable=why),)
-    note = f"{skipped} starts were already solved and are left out" if skipped else ""
+    gates = [e.meta.get("gate", {}) for e in tried]
+    refused, steps = sum(gate.get("reject", 0) for gate in gates), sum(len(e) for e in tried)
+    notes = [f"{skipped} starts were already solved and are left out"] if skipped else []
+    notes += [f"the gate refused {refused} of {steps} actions"] if refused else []
+    note = "; ".join(notes)
     n, scores = len(tried), []
     for name, count in (("success", sum(e.solved for e in tried)), ("success.held", sum(bool(e.success[-1]) for e in tried))):
         scores.append(evidence.score(name, count / n, clopper_pearson(count, n), n=n, unit="share", note=note))
