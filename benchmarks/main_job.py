@@ -3,7 +3,7 @@
     python benchmarks/main_job.py docs/results/main-job.json
     python benchmarks/main_job.py /tmp/debug.json --size debug
 
-Everything after the first argument goes to `wam run`. Four times a second the processes are read (Linux): memory is the
+Everything after the first argument goes to `wam run`. Every other second the processes are read (Linux): memory is the
 sum of their proportional set sizes, in which shared pages count once; CPU time the sum of what each had used when it was
 last seen.
 """
@@ -67,7 +67,7 @@ def main() -> None:
             tree = family(job.pid)
             peak = max(peak, sum(memory(pid) for pid in tree))
             used |= {pid: max(used.get(pid, 0.0), cpu_seconds(pid)) for pid in tree}
-            time.sleep(0.25)
+            time.sleep(2.0)
         wall = time.perf_counter() - start
         printed = job.communicate()[0]
     if job.returncode:

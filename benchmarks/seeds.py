@@ -24,6 +24,7 @@ import torch
 
 from wamlab import recipe
 from wamlab.checkpoint import load_model
+from wamlab.chores import recipe_of
 from wamlab.config import from_json
 from wamlab.data.store import EpisodeStore
 from wamlab.evaluate.branches import Branches
@@ -31,7 +32,6 @@ from wamlab.evaluate.provenance import provenance
 from wamlab.evaluate.readout import Readout
 from wamlab.evaluate.rollout import held_out, rollout
 from wamlab.evaluate.score import score_model, score_rollouts
-from wamlab.learning import recipe_of
 from wamlab.run import executor_for
 from wamlab.run_config import RunConfig, store_name
 from wamlab.train import train

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -75,6 +76,12 @@ def test_recipe_table_is_current():
     text = (ROOT / "README.md").read_text()
     table = text.partition("`wam list --markdown` -->\n")[2].partition("<!-- end of recipes")[0]
     assert table == markdown([facts(recipe.load(name)) for name in recipe.names()]) + "\n"
+
+
+def test_results_table_is_current():
+    text = (ROOT / "README.md").read_text()
+    block = text.partition("summarise.py --table` -->\n")[2].partition("<!-- end of results")[0]
+    assert block == runpy.run_path(str(ROOT / "benchmarks" / "summarise.py"))["table"]()
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -21,7 +21,7 @@ LAYERS = [
     ("control",),
     ("simulators.surrogate", "evaluate"),
     ("report",),
-    ("recipes", "run", "run_config", "learning", "judge"),
+    ("recipes", "run", "run_config", "chores", "judge"),
     ("commands", "cli", "__main__"),
 ]
 SIMULATORS_MAY_USE = {"wamlab", "errors", "types", "spec", "userfile", "gymnasium", "mujoco", "metaworld", "numpy", "scipy",

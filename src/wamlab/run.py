@@ -15,6 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from . import checkpoint, judge, recipe, simulators
+from .chores import (
+    Branching,
+    Progress,
+    Replaying,
+    all_chores,
+    do_all,
+    model_folder,
+    readout_path,
+    recipe_of,
+    silent,
+)
 from .config import to_json
 from .control.collect import collect
 from .control.executor import Executor
@@ -23,13 +34,10 @@ from .control.policy import ModelPolicy
 from .data.atomic import alone_in
 from .data.store import EpisodeStore
 from .errors import SpecError, WamError
-from .evaluate.branches import Branches, Protocol, make_branches
-from .evaluate.log import EvalLog, Score
+from .evaluate.log import EvalLog
 from .evaluate.provenance import provenance
 from .evaluate.readout import Readout
 from .evaluate.rollout import held_out, one_thread, rollout
-from .learning import Lesson, Progress, learn_all, model_folder, readout_path, recipe_of
-from .models.base import WorldActionModel
 from .run_config import RunConfig, store_name
 from .spec import check
 from .types import IMAGINE_AND_ACT
@@ -93,14 +101,12 @@ class Run:
         self.timed("collect", start)
         return stores
 
-    def learned(self) -> tuple[dict[str, Path], dict[str, Readout]]:
-        """Models in their folders, and what reads states off frames; side by side, a process each."""
+    def made_of_demonstrations(self) -> None:
+        """Models, readouts, controls and branches, side by side, a process each."""
         start, c = time.perf_counter(), self.config
-        spent = learn_all([Lesson(c, what) for what in (*c.models, *c.tasks)], c.workers, self.progress)
+        spent = do_all(all_chores(c), c.workers, self.progress)
         self.timed("learn", start)
         self.seconds |= {f"of which {title}": seconds for title, seconds in spent.items()}
-        return ({name: model_folder(model, c) / "model" for name, model in zip(self.recipes, c.models, strict=True)},
-                {task: Readout.load(readout_path(task, c)) for task in c.tasks})
 
     def rollouts(self, folders: dict[str, Path]) -> dict[tuple[str, str], EpisodeStore]:
         found, start = {}, time.perf_counter()
@@ -114,31 +120,6 @@ class Run:
         self.timed("closed loop", start)
         return found
 
-    def replay(self, stores: dict[str, EpisodeStore]) -> list[Score]:
-        """The control against tasks that need no perception."""
-        scores, start = [], time.perf_counter()
-        for task, store in stores.items():
-            with self.progress(f"replay demonstrations of {task}") as tick:
-                scores.append(judge.replay_score(task, store, held_out(self.config.starts), self.out / "controls",
-                                                 workers=self.config.workers, progress=tick))
-        self.timed("replay", start)
-        return scores
-
-    def branches(self, models: dict[str, WorldActionModel]) -> dict[str, Branches]:
-        """True futures of several actions from saved states, as long as the longest model needs them."""
-        found, start = {}, time.perf_counter()
-        offsets = tuple(sorted({o for m in models.values() for o in m.offsets}))
-        if not offsets:
-            return {}
-        horizon = max(max(m.chunk for m in models.values()), max(offsets))
-        for task in self.config.tasks:
-            protocol = Protocol(task, offsets, contexts=self.config.contexts, horizon=horizon,
-                                history=max(m.history for m in models.values()), seed=self.config.seed)
-            with self.progress(f"branch {task}") as tick:
-                found[task] = make_branches(protocol, self.out / "branches", workers=self.config.workers, progress=tick)
-        self.timed("branches", start)
-        return found
-
     def log(self) -> EvalLog:
         """Do what is not done yet, and judge. A finished run's log is read, not made again."""
         folder = self.out / "log"
@@ -150,12 +131,15 @@ class Run:
     def made(self, folder: Path) -> EvalLog:
         start = time.perf_counter()
         stores = self.demonstrations()
-        folders, readouts = self.learned()
+        self.made_of_demonstrations()
+        c = self.config
+        folders = {name: model_folder(model, c) / "model" for name, model in zip(self.recipes, c.models, strict=True)}
+        readouts = {task: Readout.load(readout_path(task, c)) for task in c.tasks}
         rollouts = self.rollouts(folders)
-        controls = self.replay(stores)
-        sources = dict(zip(folders, self.config.models, strict=True))
+        sources = dict(zip(folders, c.models, strict=True))
         models = {name: checkpoint.load_model(path, recipe.load(sources[name])) for name, path in folders.items()}
-        branches = self.branches(models)
+        controls = [Replaying(c, task).do(silent) for task in c.tasks]
+        branches = {task: found for task in c.tasks if (found := Branching(c, task).do(silent)) is not None}
         judging = time.perf_counter()
         with self.progress("judge") as tick:
             tick(0, 1)

@@ -1,6 +1,6 @@
 """Fast pictures of a MuJoCo world on a CPU: shadows, multisampling and reflections off, an off-screen buffer of the
-picture's size, simplified meshes. Measured about 40 times faster than MuJoCo's defaults at 64x64 pixels
-(`benchmarks/rendering.py`). Without OpenGL the same class of pictures comes from `raycast.py`.
+picture's size, simplified meshes. Measured 46 times faster than MuJoCo's defaults at 64x64 pixels
+(`docs/results/rendering.json`). Without OpenGL the same class of pictures comes from `raycast.py`.
 """
 
 from __future__ import annotations

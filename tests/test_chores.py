@@ -8,17 +8,16 @@ import pytest
 import torch
 
 from wamlab.checkpoint import load_model
+from wamlab.chores import Chore, all_chores, do_all, model_folder, readout_path
 from wamlab.control.collect import collect
 from wamlab.errors import CheckpointError
 from wamlab.evaluate.readout import Readout
-from wamlab.learning import Lesson, learn_all, model_folder, readout_path
 from wamlab.run_config import RunConfig
 
 
-def lessons(out) -> list[Lesson]:
+def made(out) -> list[Chore]:
     collect("pushworld", 4, out / "data" / "pushworld", workers=1, kind="mixed")
-    config = RunConfig(out=out, size="debug", tasks=("pushworld",), minutes=1)
-    return [Lesson(config, what) for what in ("uwm", "vla", "pushworld")]
+    return all_chores(RunConfig(out=out, size="debug", tasks=("pushworld",), minutes=1).resized())
 
 
 class Bars:
@@ -33,22 +32,25 @@ class Bars:
 
 
 def test_one_process_or_two_learn_the_same(tmp_path):
-    one, two = lessons(tmp_path / "one"), lessons(tmp_path / "two")
+    one, two = made(tmp_path / "one"), made(tmp_path / "two")
     bars = Bars(), Bars()
     for some, workers, bar in ((one, 1, bars[0]), (two, 2, bars[1])):
-        spent = learn_all(some, workers, bar)
-        assert set(spent) == set(bar.said) == {"train uwm", "train vla", "learn to read states off frames of pushworld"}
+        spent = do_all(some, workers, bar)
+        assert set(spent) == set(bar.said) == {chore.title for chore in some}
     assert bars[0].said == bars[1].said and all(steps[-1][0] == steps[-1][1] for steps in bars[0].said.values())
     for name in ("uwm", "vla"):
         first, second = (load_model(model_folder(name, x[0].config) / "model").state_dict() for x in (one, two))
         assert all(torch.equal(first[key], second[key]) for key in first)
+    for pattern in ("controls/*", "branches/*"):
+        (first,), (second,) = ([path.read_bytes() for path in (tmp_path / name).glob(pattern)] for name in ("one", "two"))
+        assert first == second
     first, second = (Readout.load(readout_path("pushworld", x[0].config)).eye.state_dict() for x in (one, two))
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
 def test_an_error_in_a_process_is_the_error_of_the_run(tmp_path):
-    some = lessons(tmp_path / "run")
-    learn_all(some[:1], 1, Bars())
+    some = made(tmp_path / "run")
+    do_all(some[:1], 1, Bars())
     (model_folder("uwm", some[0].config) / "model" / "checkpoint.json").write_text("{")
     with pytest.raises(CheckpointError, match="damaged"):
-        learn_all(some, 2, Bars())
+        do_all(some, 2, Bars())
