@@ -19,14 +19,14 @@ from . import checkpoint
 from .config import to_json
 from .data.atomic import sweep
 from .data.sampling import batch_indices
-from .data.selection import identity, split
+from .data.selection import split
 from .data.store import EpisodeStore
 from .data.windows import Windows
 from .errors import CheckpointError, WamError
 from .models.base import WorldActionModel
 from .optimise import Fit, join_processes
 from .recipe import Recipe
-from .types import WORLD_MODEL, Batch
+from .types import VIDEO, WORLD_MODEL, Batch
 
 Progress = Callable[[int, int], None]
 
@@ -48,15 +48,16 @@ class Trainer:
             self.model = recipe.model.build(stores[0].task_spec).to(self.device)
         kept, held = split(stores, held_out=0.05)
         self.windows = windows_for(self.model, stores, kept)
-        self.data = identity(stores, self.windows.states)
+        self.data = self.windows.identity()
         self.held = windows_for(self.model, stores, held) if any(held) else None
         self.curves: dict[str, list[list[float]]] = {"codec": [], "train": [], "validation": []}
         imitable = np.flatnonzero(self.windows.imitate)
-        others = np.flatnonzero(~self.windows.imitate) if WORLD_MODEL in self.model.answers() else imitable[:0]
+        answers, known = self.model.answers(), self.windows.has_action
+        others = np.flatnonzero(~self.windows.imitate & np.where(known, WORLD_MODEL in answers, VIDEO in answers))
         if len(imitable) == 0 and len(others) == 0:
             raise WamError("no window of the data can train this model", where=recipe.name,
-                           expected="expert actions, or a model that answers: future sought, action given",
-                           got="disturbed or playful actions only", fix="collect with --kind expert or mixed")
+                           expected="expert actions, or a model that answers: future sought, action given (or absent)",
+                           got="disturbed or playful actions, or video", fix="add demonstrations (wam collect)")
         self.pools = [imitable, others]
 
     def rows(self, step: int, batch: int, stream: int) -> np.ndarray:
@@ -99,9 +100,9 @@ class Trainer:
         assert self.model.latents is not None
         whole = sample.future_mask.all(1) | ~sample.future_mask.all(1).any()  # if no episode is that long: what there is
         place = sample.frame_index[whole][:, self.model.history - 1 :]
-        latents, states = self.model.latents[place], torch.from_numpy(self.windows.states).to(self.device)[place]
-        self.model.fit_motion(latents[:, 1:] - latents[:, :1], sample.action[whole],
-                              states[:, 1:] - states[:, :1])
+        latents, known = self.model.latents[place], (sample.has_action & sample.context.known)[whole]
+        states = torch.from_numpy(self.windows.states).to(self.device)[place][known]
+        self.model.fit_motion(latents[:, 1:] - latents[:, :1], sample.action[whole][known], states[:, 1:] - states[:, :1])
 
     @torch.no_grad()
     def cache_latents(self) -> None:
@@ -176,10 +177,11 @@ class Trainer:
 
     def prepare(self) -> None:
         """What is measured on the data before the model's own training starts."""
-        rows = np.unique(np.linspace(0, len(self.pools[0]) - 1, 4096).astype(int)) if len(self.pools[0]) else None
-        pool = self.pools[0] if rows is not None else self.pools[1]
-        sample = self.batch(self.windows, pool[rows] if rows is not None else pool[:4096])
-        self.model.fit(sample.action[sample.action_mask], sample.context.state.flatten(0, 1))
+        imitable, others = self.pools
+        even = np.unique(np.linspace(0, len(imitable) - 1, 4096).astype(int))
+        known = np.argsort(~self.windows.has_action[others], kind="stable")[:4096]  # unknown actions last
+        sample = self.batch(self.windows, imitable[even] if len(imitable) else others[known])
+        self.model.fit(sample.action[sample.action_mask], sample.context.state[sample.context.known].flatten(0, 1))
         if self.model.codec is not None:
             self.freeze_codec()
 

@@ -24,7 +24,9 @@ def dataset(path: Path) -> dict[str, Any]:
     episodes = [store.load(index, frames=False) for index in store.indices()]
     spec = store.task_spec
     return {"kind": "dataset", "task": spec.task, "instruction": spec.instruction, "episodes": len(episodes),
-            "actions": sum(map(len, episodes)), "solved": sum(episode.solved for episode in episodes),
+            "actions": sum(map(len, episodes)), "unknown_actions": sum(int((~e.has_action).sum()) for e in episodes
+                                                                       if e.has_action is not None),
+            "solved": sum(episode.solved for episode in episodes),
             "cameras": spec.cameras, "image_size": spec.image_size, "state": spec.state, "action": spec.action.names,
             "entities": [entity.name for entity in spec.entities], "control_hz": spec.control_hz,
             "renderer": store.renderer, "provenance": store.provenance}
