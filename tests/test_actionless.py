@@ -160,8 +160,9 @@ def test_only_models_that_can_learn_from_video_are_given_it(demos, tmp_path):
     video = videos(demos, tmp_path / "video")
     plain, uwm, vla = (Trainer(tiny(name), stores, tmp_path / "none", 0) for name, stores in
                        (("uwm", [demos]), ("uwm", [demos, video]), ("vla", [demos, video])))
-    assert WORLD_MODEL in plain.model.answers() and len(uwm.pools[1]) == len(plain.pools[1]) + (~uwm.windows.has_action).sum()
-    assert uwm.windows.has_action[uwm.pools[0]].all() and len(vla.pools[1]) == 0
+    one, two, three = (trainer.sources[0] for trainer in (plain, uwm, vla))
+    assert WORLD_MODEL in plain.model.answers() and len(two.others) == len(one.others) + (~uwm.windows.has_action).sum()
+    assert uwm.windows.has_action[two.imitated].all() and len(three.others) == 0
     assert plain.data != uwm.data
     with pytest.raises(WamError, match="no window"):
         train(tiny("vla"), [video], tmp_path / "vla")
