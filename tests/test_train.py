@@ -109,7 +109,7 @@ def test_foreign_folders_and_damage_are_refused(demos, tmp_path):
     with pytest.raises(CheckpointError, match="another training run"):
         train(tiny("uwm"), [demos], tmp_path / "run", seed=0)
     others = collect("pushworld", 3, tmp_path / "others", seed=9, workers=1)
-    with pytest.raises(CheckpointError, match=r"another training run(.|\n)*data"):
+    with pytest.raises(CheckpointError, match="another data"):
         train(tiny("vla"), [others], tmp_path / "run", seed=0)
     with pytest.raises(CheckpointError, match="no checkpoint here"):
         checkpoint.load_model(tmp_path / "nowhere")

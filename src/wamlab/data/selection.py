@@ -14,6 +14,7 @@ from ..errors import DataError, SpecError
 from ..spec import TaskSpec, check
 from ..types import Episode
 from .store import EpisodeStore
+from .video import FILMED
 
 
 def common_spec(stores: Sequence[EpisodeStore], allow_mixed_renderers: bool) -> TaskSpec:
@@ -23,9 +24,11 @@ def common_spec(stores: Sequence[EpisodeStore], allow_mixed_renderers: bool) -> 
     first = stores[0]
     for store in stores[1:]:
         check(store.task_spec, first.task_spec)
-        if store.renderer != first.renderer and not allow_mixed_renderers:
+    drawn = [store for store in stores if store.renderer != FILMED]
+    for store in drawn:
+        if store.renderer != drawn[0].renderer and not allow_mixed_renderers:
             raise DataError("the datasets were rendered differently", where=store.path,
-                            expected=f"{first.renderer} (as {first.path})", got=store.renderer,
+                            expected=f"{drawn[0].renderer} (as {drawn[0].path})", got=store.renderer,
                             fix="collect both on one machine, or allow mixed renderers explicitly")
     return first.task_spec
 
