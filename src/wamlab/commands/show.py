@@ -36,7 +36,9 @@ def checkpoint(path: Path) -> dict[str, Any]:
     """What a checkpoint holds; of a training under way, or a recipe from outside the package, what its header says."""
     header = read_header(path)
     kept = {key: header[key] for key in ("stage", "step", "seed") if key in header}
-    facts = {"kind": "checkpoint", "recipe": header["recipe"]["name"], "task": header["task_spec"]["task"], **kept}
+    seen = {f"{part['source']}, {part['part']}": f"{part['windows']} windows seen {part['epochs']:.2f} times"
+            for part in header.get("sources", [])}
+    facts = {"kind": "checkpoint", "recipe": header["recipe"]["name"], "task": header["task_spec"]["task"], **kept, "seen": seen}
     if header.get("stage") == "done":
         try:
             model = load_model(path)
