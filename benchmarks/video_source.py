@@ -2,17 +2,17 @@
 
     python benchmarks/video_source.py WORK docs/results/video-source.json --seeds 0 1 2
 
-Every seed has labelled episodes, videos and initial weights of its own. All arms take the same number of steps and differ in what
-they see; with a second source, half of each batch comes from it:
+Every seed has labelled episodes, videos and initial weights of its own. All arms take the same number of steps and differ in
+what they see; with a second source, half of each batch comes from it:
 
     labelled         a few episodes of the robot, no wall on the table
     own video        and the robot's own rollouts with actions and proprioception withheld
     own labels       and the same rollouts with them: what the video could give at most
-    others' video    and about a quarter of an hour of another body's video of a task that no labelled episode shows (a wall is in
-                     the way): the experiment of DreamZero (arXiv 2602.15922), "10 to 20 minutes of video of others", made small
+    others' video    and 10 to 20 minutes of another body's video of a task that no labelled episode shows (a wall is in the
+                     way): the experiment of DreamZero (arXiv 2602.15922) on video of other robots and of people, made small
 
-Imagination is judged on the true futures of several actions from saved states of held-out scenes: PSNR over the pixels that really
-change, against copying the frame of now. Stopped at any moment, the same command goes on with the next cell.
+Imagination is judged on the true futures of several actions from saved states of held-out scenes: PSNR over the pixels that
+really change, against copying the frame of now. Stopped at any moment, the same command goes on with the next cell.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ def judged(folder: Path, branches: Branches, world: str, work: Path, starts: int
     model = load_model(folder)
     now = branches.context_frames[:, -1]
     given = gains(branches.frames, imagine_branches(model, branches).frames, now)
-    context = Context(torch.from_numpy(branches.context_frames[:, -model.history:]).movedim(-1, -3).contiguous(),
-                      torch.from_numpy(branches.context_state[:, -model.history:]), (branches.spec.instruction,) * len(branches))
+    frames, states = (torch.from_numpy(seen[:, -model.history:]) for seen in (branches.context_frames, branches.context_state))
+    context = Context(frames.movedim(-1, -3).contiguous(), states, (branches.spec.instruction,) * len(branches))
     with torch.inference_mode():
         answer = model.predict(context, want={"future"}, seeds=list(range(len(branches)))).future
     assert answer is not None
@@ -186,7 +186,7 @@ def main() -> None:
     facts = provenance(command, seeds=asked.seeds, renderer=simulator.renderer, steps=asked.steps,
                        contexts=asked.contexts, starts=asked.starts,
                        episodes={"labelled": LABELLED, "own": VIDEO, "others": OTHERS}, measures={
-                           "action given": "dB over copying the frame of now, over pixels that change; several actions from one state",
+                           "action given": "dB over copying the frame of now where pixels change; nine actions from each state",
                            "action absent": "the same without an action, against the expert's own continuation",
                            "success": "share of held-out starts solved",
                            "progress": "share of the way to the goal that the disc came"})

@@ -38,7 +38,8 @@ def checkpoint(path: Path) -> dict[str, Any]:
     kept = {key: header[key] for key in ("stage", "step", "seed") if key in header}
     seen = {f"{part['source']}, {part['part']}": f"{part['windows']} windows seen {part['epochs']:.2f} times"
             for part in header.get("sources", [])}
-    facts = {"kind": "checkpoint", "recipe": header["recipe"]["name"], "task": header["task_spec"]["task"], **kept, "seen": seen}
+    facts = {"kind": "checkpoint", "recipe": header["recipe"]["name"], "task": header["task_spec"]["task"], **kept}
+    facts |= {"seen": seen} if seen else {}
     if header.get("stage") == "done":
         try:
             model = load_model(path)
