@@ -48,7 +48,7 @@ from wamlab.simulators.pushworld_law import GOAL
 from wamlab.train import train
 from wamlab.types import Context, Episode, as_image
 
-LABELLED, VIDEO, OTHERS = 8, 60, 130
+LABELLED, VIDEO, OTHERS = 20, 80, 130
 """episodes of each source"""
 WORLDS: dict[str, dict[str, Any]] = {"plain": {"size": 48}, "wall": {"size": 48, "wall": True}}
 """what `simulators.make` is told: small pictures, and where the task is another one a wall"""
@@ -169,7 +169,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--arms", nargs="+", default=list(ARMS))
-    parser.add_argument("--steps", type=int, default=320)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--contexts", type=int, default=24)
     parser.add_argument("--starts", type=int, default=20)
     asked = parser.parse_args()
