@@ -27,20 +27,6 @@ def test_pure_and_seeded():
     assert np.array_equal(before, np.random.get_state()[1])
 
 
-def test_weights_set_the_share():
-    weights = np.array([0.0, 1.0, 3.0, 0.0])
-    drawn = np.concatenate([batch_indices(4, 100, step, 1, weights) for step in range(100)])
-    counts = np.bincount(drawn, minlength=4)
-    assert counts[0] == counts[3] == 0 and 0.73 < counts[2] / 10000 < 0.77
-    assert np.array_equal(batch_indices(4, 100, 7, 1, weights), drawn[700:800])
-
-
-@pytest.mark.parametrize("weights", [np.zeros(4), np.ones(3), np.array([1, -1, 1, 1.0]), np.array([1, np.nan, 1, 1])])
-def test_weights_that_mean_nothing_are_refused(weights):
-    with pytest.raises(WamError, match="weights"):
-        batch_indices(4, 2, 0, 0, weights)
-
-
 def test_an_empty_dataset_is_refused():
     with pytest.raises(WamError, match="nothing to sample"):
         batch_indices(0, 2, 0, 0)

@@ -18,6 +18,7 @@ import torch
 
 from wamlab import checkpoint, recipe
 from wamlab.control.collect import collect
+from wamlab.data.draws import Draws, Source
 from wamlab.data.store import EpisodeStore
 from wamlab.errors import CheckpointError, WamError
 from wamlab.optimise import learning_rate
@@ -89,7 +90,8 @@ def test_one_batch_can_be_learned_by_heart(demos, tmp_path):
     r = tiny("vla", steps=400, batch_size=8, learning_rate=4e-3, checkpoint_every=1000)
     r = replace(r, model=replace(r.model, shift=0))
     trainer = Trainer(r, [demos], tmp_path, 0)
-    trainer.pools = [trainer.pools[0][:8], trainer.pools[1][:0]]
+    few = Source("eight windows", trainer.sources[0].imitated[:8], trainer.sources[0].others[:0])
+    trainer.draws["model"] = Draws([few], np.ones((400, 1)), 8, 0.0, 0)
     trainer.run()
     curve = trainer.curves["train"]
     assert np.mean([p[-1] for p in curve[-3:]]) < 0.35 * curve[0][-1]
@@ -107,7 +109,7 @@ def test_foreign_folders_and_damage_are_refused(demos, tmp_path):
     with pytest.raises(CheckpointError, match="another training run"):
         train(tiny("uwm"), [demos], tmp_path / "run", seed=0)
     others = collect("pushworld", 3, tmp_path / "others", seed=9, workers=1)
-    with pytest.raises(CheckpointError, match=r"another training run(.|\n)*data"):
+    with pytest.raises(CheckpointError, match="another data"):
         train(tiny("vla"), [others], tmp_path / "run", seed=0)
     with pytest.raises(CheckpointError, match="no checkpoint here"):
         checkpoint.load_model(tmp_path / "nowhere")

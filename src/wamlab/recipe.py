@@ -53,7 +53,8 @@ class Training:
     """windows per step of the representation's training"""
     codec_learning_rate: float = 3e-3
     play_share: float = 0.25
-    """share of each batch drawn from disturbed or playful actions, for models that can learn dynamics from them"""
+    """share of each batch drawn from what is not imitated, for models that can learn from it: disturbed or playful actions, and
+    video without actions"""
     validate_every: int = 100
     checkpoint_every: int = 100
 

@@ -18,15 +18,16 @@ from torch import Tensor
 from . import checkpoint
 from .config import to_json
 from .data.atomic import sweep
-from .data.sampling import batch_indices
-from .data.selection import identity, split
+from .data.draws import Draws, sources_of
+from .data.mixture import Mixture
+from .data.selection import split
 from .data.store import EpisodeStore
 from .data.windows import Windows
 from .errors import CheckpointError, WamError
 from .models.base import WorldActionModel
 from .optimise import Fit, join_processes
 from .recipe import Recipe
-from .types import WORLD_MODEL, Batch
+from .types import Batch
 
 Progress = Callable[[int, int], None]
 
@@ -38,8 +39,9 @@ def windows_for(model: WorldActionModel, stores: Sequence[EpisodeStore], episode
 class Trainer:
     """Trains one recipe on some stores into a folder: first the representation, then the model."""
 
-    def __init__(self, recipe: Recipe, stores: Sequence[EpisodeStore], out: Path, seed: int, device: str = "cpu"):
-        self.recipe, self.out, self.seed, self.device = recipe, out, seed, torch.device(device)
+    def __init__(self, recipe: Recipe, stores: Sequence[EpisodeStore], out: Path, seed: int, device: str = "cpu",
+                 mixture: Mixture | None = None):
+        self.recipe, self.out, self.seed, self.device, self.mixture = recipe, out, seed, torch.device(device), mixture
         if not stores or not any(len(store) for store in stores):
             raise WamError("there is nothing to train on", where=out, expected="at least one episode", got="none",
                            fix="collect demonstrations first (wam collect)")
@@ -48,25 +50,19 @@ class Trainer:
             self.model = recipe.model.build(stores[0].task_spec).to(self.device)
         kept, held = split(stores, held_out=0.05)
         self.windows = windows_for(self.model, stores, kept)
-        self.data = identity(stores, self.windows.states)
+        self.data = self.windows.identity()
         self.held = windows_for(self.model, stores, held) if any(held) else None
         self.curves: dict[str, list[list[float]]] = {"codec": [], "train": [], "validation": []}
-        imitable = np.flatnonzero(self.windows.imitate)
-        others = np.flatnonzero(~self.windows.imitate) if WORLD_MODEL in self.model.answers() else imitable[:0]
-        if len(imitable) == 0 and len(others) == 0:
-            raise WamError("no window of the data can train this model", where=recipe.name,
-                           expected="expert actions, or a model that answers: future sought, action given",
-                           got="disturbed or playful actions only", fix="collect with --kind expert or mixed")
-        self.pools = [imitable, others]
+        self.sources = sources_of(self.windows, self.model.answers(), apart=mixture is not None)
+        training = recipe.training
+        shares = (mixture or Mixture()).course(training.steps, [len(source) for source in self.sources])
+        average = np.broadcast_to(shares.mean(0), (training.codec_steps, len(self.sources)))  # it has to serve them all
+        self.draws = {"codec": Draws(self.sources, average, training.codec_batch, training.play_share, seed * 7 + 1),
+                      "model": Draws(self.sources, shares, training.batch_size, training.play_share, seed * 7 + 2)}
 
-    def rows(self, step: int, batch: int, stream: int) -> np.ndarray:
+    def rows(self, stage: str, step: int) -> np.ndarray:
         """Windows of one training step: a pure function of seed and step. Each process takes its own share."""
-        imitable, others = self.pools
-        share = self.recipe.training.play_share if len(imitable) else 1.0
-        n = min(round(share * batch), batch) if len(others) else 0
-        picks = [pool[batch_indices(len(pool), count, step, self.seed * 7 + stream + offset)]
-                 for pool, count, offset in ((imitable, batch - n, 0), (others, n, 3)) if count and len(pool)]
-        rows = np.concatenate(picks)
+        rows = self.draws[stage].rows(step)
         return rows[dist.get_rank() :: dist.get_world_size()] if dist.is_initialized() else rows
 
     def batch(self, windows: Windows, rows: np.ndarray) -> Batch:
@@ -79,7 +75,7 @@ class Trainer:
     def codec_loss(self, step: int) -> Tensor:
         """Frames of the window, each rebuilt from its latents and from another frame of the same window."""
         assert self.model.codec is not None
-        batch = self.batch(self.windows, self.rows(step, self.recipe.training.codec_batch, 1))
+        batch = self.batch(self.windows, self.rows("codec", step))
         frames = torch.cat([batch.context.frames[:, -1:], batch.future], 1).float() / 255
         generator = torch.Generator().manual_seed(self.seed_of(step, 1))
         pick = torch.rand(frames.shape[:2], generator=generator).argsort(1)[:, :3].to(self.device)
@@ -99,9 +95,9 @@ class Trainer:
         assert self.model.latents is not None
         whole = sample.future_mask.all(1) | ~sample.future_mask.all(1).any()  # if no episode is that long: what there is
         place = sample.frame_index[whole][:, self.model.history - 1 :]
-        latents, states = self.model.latents[place], torch.from_numpy(self.windows.states).to(self.device)[place]
-        self.model.fit_motion(latents[:, 1:] - latents[:, :1], sample.action[whole],
-                              states[:, 1:] - states[:, :1])
+        latents, known = self.model.latents[place], (sample.has_action & sample.context.known)[whole]
+        states = torch.from_numpy(self.windows.states).to(self.device)[place][known]
+        self.model.fit_motion(latents[:, 1:] - latents[:, :1], sample.action[whole][known], states[:, 1:] - states[:, :1])
 
     @torch.no_grad()
     def cache_latents(self) -> None:
@@ -159,8 +155,7 @@ class Trainer:
         precision = torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
         while fit.step < training.steps:
             with precision:
-                losses = self.model.loss(self.batch(self.windows, self.rows(fit.step, training.batch_size, 2)),
-                                         self.seed_of(fit.step, 2))
+                losses = self.model.loss(self.batch(self.windows, self.rows("model", fit.step)), self.seed_of(fit.step, 2))
             fit.descend(losses["total"])
             self.after("model", fit, losses["total"], losses, progress, codec_steps + fit.step, total)
         fit.adopt_average()
@@ -176,10 +171,12 @@ class Trainer:
 
     def prepare(self) -> None:
         """What is measured on the data before the model's own training starts."""
-        rows = np.unique(np.linspace(0, len(self.pools[0]) - 1, 4096).astype(int)) if len(self.pools[0]) else None
-        pool = self.pools[0] if rows is not None else self.pools[1]
-        sample = self.batch(self.windows, pool[rows] if rows is not None else pool[:4096])
-        self.model.fit(sample.action[sample.action_mask], sample.context.state.flatten(0, 1))
+        imitable = np.concatenate([source.imitated for source in self.sources])
+        others = np.concatenate([source.others for source in self.sources])
+        even = np.unique(np.linspace(0, len(imitable) - 1, 4096).astype(int))
+        known = np.argsort(~self.windows.has_action[others], kind="stable")[:4096]  # unknown actions last
+        sample = self.batch(self.windows, imitable[even] if len(imitable) else others[known])
+        self.model.fit(sample.action[sample.action_mask], sample.context.state[sample.context.known].flatten(0, 1))
         if self.model.codec is not None:
             self.freeze_codec()
 
@@ -200,7 +197,8 @@ class Trainer:
 
     def header(self, stage: str, step: int) -> dict[str, Any]:
         names = ["action", "future", "total"] if self.model.codec is not None else ["action", "total"]
-        return {"stage": stage, "step": step, "seed": self.seed, "data": self.data, "curves": self.curves, "curve_names": names}
+        return {"stage": stage, "step": step, "seed": self.seed, "data": self.data, "curves": self.curves, "curve_names": names,
+                "mixture": to_json(self.mixture), "sources": self.draws["model"].seen(step if stage != "codec" else 0)}
 
     def keep(self, stage: str, fit: Fit) -> None:
         """Write a checkpoint to go on from, then drop the older ones."""
@@ -213,11 +211,11 @@ class Trainer:
         self.drop_steps(but=folder)
 
     def same_run(self, header: dict[str, Any], folder: Path) -> None:
-        data = header.get("data", self.data)
-        if header["recipe"] != to_json(self.recipe) or header["seed"] != self.seed or data != self.data:
-            raise CheckpointError("this folder holds another training run", where=folder,
-                                  expected=f"recipe {self.recipe.name}, seed {self.seed}, data {self.data}, the same settings",
-                                  got=f"recipe {header['recipe'].get('name')}, seed {header['seed']}, data {data}",
+        wanted = {"recipe": to_json(self.recipe), "seed": self.seed, "data": self.data, "mixture": to_json(self.mixture)}
+        found = {"data": self.data, "mixture": None} | header
+        if other := [name for name, value in wanted.items() if found[name] != value]:
+            raise CheckpointError("this folder holds another training run", where=folder, got=f"another {', '.join(other)}",
+                                  expected=f"recipe {self.recipe.name}, seed {self.seed}, the same settings, data and mixture",
                                   fix="choose another --out folder, or delete this one")
 
     def resume(self) -> tuple[str, int, dict[str, Tensor]]:
@@ -232,11 +230,12 @@ class Trainer:
         return header["stage"], header["step"], {k: v.to(self.device) for k, v in tensors.items()}
 
 
-def train(recipe: Recipe, stores: Sequence[EpisodeStore], out: str | Path, *, seed: int = 0,
+def train(recipe: Recipe, stores: Sequence[EpisodeStore], out: str | Path, *, seed: int = 0, mixture: Mixture | None = None,
           progress: Progress | None = None) -> Path:
     """Train a recipe on episodes.
 
     Args:
+        mixture: how much of each batch comes from each store; None: all windows count alike.
         out: folder for checkpoints and the finished model. A run that was stopped goes on from here.
         progress: called with (steps done, steps in all).
 
@@ -247,4 +246,4 @@ def train(recipe: Recipe, stores: Sequence[EpisodeStore], out: str | Path, *, se
         CheckpointError: if `out` holds another run.
         WamError: if there is nothing to train on, or the loss is not finite.
     """
-    return Trainer(recipe, stores, Path(out), seed, join_processes()).run(progress)
+    return Trainer(recipe, stores, Path(out), seed, join_processes(), mixture).run(progress)

@@ -56,12 +56,21 @@ class Context:
     """proprioception in the units of the TaskSpec"""
     instruction: tuple[str, ...]
     """B sentences"""
+    has_state: Bool[Tensor, "B"] | None = None
+    """False where proprioception is unknown, as in a video; None: it is known throughout"""
 
     def __len__(self) -> int:
         return len(self.instruction)
 
+    @property
+    def known(self) -> Bool[Tensor, "B"]:
+        """Whether proprioception is known."""
+        everywhere = torch.ones(len(self), dtype=torch.bool, device=self.state.device)
+        return everywhere if self.has_state is None else self.has_state
+
     def to(self, device: torch.device) -> Context:
-        return Context(self.frames.to(device), self.state.to(device), self.instruction)
+        known = None if self.has_state is None else self.has_state.to(device)
+        return Context(self.frames.to(device), self.state.to(device), self.instruction, known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +105,7 @@ class Batch:
     future_mask: Bool[Tensor, "B F"]
     action: Float32[Tensor, "B K A"]
     action_mask: Bool[Tensor, "B K"]
-    """False beyond the episode's end, and where the action is unknown"""
+    """False beyond the episode's end, and throughout a window some of whose actions are unknown"""
     imitate: Bool[Tensor, "B"]
     """True where the actions are an expert's undisturbed ones; others teach dynamics only"""
     frame_index: Int64[Tensor, "B H_plus_F"]
@@ -104,6 +113,11 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.context)
+
+    @property
+    def has_action(self) -> Bool[Tensor, "B"]:
+        """Whether the window's actions are known. Those of the others mean nothing."""
+        return self.action_mask[:, 0]
 
     def to(self, device: torch.device) -> Batch:
         return Batch(self.context.to(device), self.future.to(device), self.future_mask.to(device), self.action.to(device),
@@ -146,6 +160,10 @@ class Episode:
     """privileged state per entity, in the units of the TaskSpec"""
     imitate: Bool[ndarray, "T"] | None = None
     """per action: an expert's own choice (True) or a disturbance (False); None means all True"""
+    has_action: Bool[ndarray, "T"] | None = None
+    """per action: False where it is unknown, as in a video; it is stored as 0 there and never imitated. None means all True"""
+    has_state: bool = True
+    """False where proprioception is unknown, as in a video; it is stored as 0 then"""
     imagined: tuple[Imagined, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
     """provenance as JSON values: source, seed, renderer, code version, anything else"""
@@ -153,8 +171,9 @@ class Episode:
     def __post_init__(self) -> None:
         steps = len(self.action)
         imitate = np.ones(steps, bool) if self.imitate is None else self.imitate
-        object.__setattr__(self, "imitate", imitate)
-        lengths = {"state": (self.state, steps + 1), "success": (self.success, steps + 1), "imitate": (imitate, steps)}
+        known = np.ones(steps, bool) if self.has_action is None else self.has_action
+        lengths = {"state": (self.state, steps + 1), "success": (self.success, steps + 1), "imitate": (imitate, steps),
+                   "has_action": (known, steps)}
         lengths |= {f"frames/{name}": (value, steps + 1) for name, value in self.frames.items()}
         lengths |= {f"truth/{name}": (value, steps + 1) for name, value in self.truth.items()}
         for name, (value, wanted) in lengths.items():
@@ -172,12 +191,20 @@ class Episode:
             if value.dtype != np.uint8 or value.ndim != 4 or value.shape[-1] != 3:
                 raise DataError(f"camera {name} is not an image sequence", where=f"{self.task}, frames/{name}",
                                 expected="uint8 [T+1, height, width, 3]", got=f"{value.dtype} {value.shape}")
-        for value in [self.action, *(v for v, _ in lengths.values())]:
+        imitated = imitate & known
+        object.__setattr__(self, "imitate", imitated)
+        object.__setattr__(self, "has_action", known)
+        for value in [self.action, imitated, *(v for v, _ in lengths.values())]:
             value.flags.writeable = False
 
     def __len__(self) -> int:
         """Number of actions T."""
         return len(self.action)
+
+    @property
+    def complete(self) -> bool:
+        """True if every action and the proprioception are known; False for a video."""
+        return self.has_state and bool(np.all(self.has_action))
 
     @property
     def solved(self) -> bool:

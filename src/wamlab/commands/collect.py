@@ -23,9 +23,13 @@ class Command:
     (the disturbed steps are marked and are never imitated). play: random contact-seeking motion, to learn dynamics from.
     mixed: some of each.
 
+    --video withholds actions and proprioception, as a video of the same would: to learn from beside episodes with actions.
+    "other-body/" before pushworld or a task of Meta-World puts another body into the same world, as someone else's video would.
+
     examples:
       wam collect metaworld/drawer-open --episodes 40 --out data/drawer
       wam collect pushworld --episodes 200 --kind play --out data/play
+      wam collect other-body/pushworld --episodes 60 --kind expert --video --out data/video
       wam collect my_simulator.py:MyWorld --episodes 20 --out data/mine
     """
 
@@ -39,6 +43,8 @@ class Command:
     """who acts"""
     seed: int = 0
     """which scenes: episode i shows scene (10000 * seed + i) modulo 1000000; evaluation begins at 1000000"""
+    video: bool = False
+    """withhold actions and proprioception"""
     workers: int = 2
     """processes"""
     json: bool = False
@@ -50,8 +56,8 @@ class Command:
         from ..control.collect import collect
 
         with progress(f"collect {self.task}") as tick:
-            store = collect(self.task, self.episodes, self.out, seed=self.seed, kind=self.kind, workers=self.workers,
-                            progress=tick)
+            store = collect(self.task, self.episodes, self.out, seed=self.seed, kind=self.kind, video=self.video,
+                            workers=self.workers, progress=tick)
         if len(store) < self.episodes:
             raise WamError("the collection is not complete", where=self.out, expected=f"{self.episodes} episodes",
                            got=len(store), fix="run the same command again: it goes on where it was")
@@ -62,4 +68,5 @@ class Command:
             print_json(facts)
         else:
             print(f"{len(store)} episodes of {self.task} in {self.out}; the task was solved in {solved}")
-            print(f"next: wam train uwm --data {self.out} --out checkpoints/uwm")
+            beside = f"DATASET {self.out} --mix 1,1" if self.video else self.out
+            print(f"next: wam train uwm --data {beside} --out checkpoints/uwm")

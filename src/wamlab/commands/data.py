@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ..errors import WamError
 from ..spec import ActionKind
 from .console import print_json, progress
 
@@ -41,16 +42,26 @@ class Check:
 
 @dataclass(frozen=True)
 class Import:
-    """Copy a LeRobot dataset (v3.0 or v2.1) into an episode store, to train on it.
+    """Copy a LeRobot dataset (v3.0 or v2.1), or videos, into an episode store, to train on it.
+
+    A video has no actions. It is brought to the rate and picture size of the dataset that it will be used beside (--like):
+    cropped around its centre, scaled, and cut into episodes. wam train DATASETS --mix says how much of each is learned from.
 
     examples:
       wam data import downloads/pusht --out data/pusht --size 64 64
+      wam data import phone/clips --like data/drawer --out data/clips
     """
 
-    source: Folder
-    """folder of the LeRobot dataset"""
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+    """folder of the LeRobot dataset; a video, or a folder with videos"""
     out: Path
     """folder of the episode store; a stopped import goes on"""
+    like: Path | None = None
+    """of videos: the dataset that they will be used beside"""
+    instruction: str = ""
+    """of videos: what is done in them; default: that dataset's instruction"""
+    seconds: float = 20.0
+    """of videos: longer ones are cut into episodes of at most this length"""
     size: tuple[int, int] | None = None
     """height and width to bring every camera to; default: the first camera's"""
     action_kind: ActionKind | None = None
@@ -62,15 +73,26 @@ class Import:
 
     def __call__(self) -> int:
         from ..data.formats.convert import import_lerobot
+        from ..data.formats.convert_video import films, import_videos
+        from ..data.store import EpisodeStore
 
+        video = not (self.source / "meta").is_dir() and bool(films(self.source))
+        if video and (self.like is None or self.size or self.action_kind):
+            raise WamError("a video says nothing about rate, size, actions and states", where="--like", got="video",
+                           expected="the dataset that it will be used beside, and neither --size nor --action-kind",
+                           fix="add --like DATASET")
         with progress("import") as tick:
-            done = import_lerobot(self.source, self.out, size=self.size, action_kind=self.action_kind,
-                                  skip_bad=self.skip_bad, progress=tick)
+            if video and self.like is not None:
+                done = import_videos(self.source, self.out, EpisodeStore.open(self.like).task_spec, skip_bad=self.skip_bad,
+                                     instruction=self.instruction, seconds=self.seconds, progress=tick)
+            else:
+                done = import_lerobot(self.source, self.out, size=self.size, action_kind=self.action_kind,
+                                      skip_bad=self.skip_bad, progress=tick)
         if self.json:
             print_json({"out": self.out, "episodes": len(done.store), "skipped": dict(done.skipped)})
         else:
             print(f"{len(done.store)} episodes in {self.out}, {len(done.skipped)} left out")
-            print("\n".join(f"  episode {index}: {why}" for index, why in done.skipped), end="")
+            print("\n".join(f"  {'film' if video else 'episode'} {index}: {why}" for index, why in done.skipped), end="")
         return 0
 
 
@@ -183,6 +205,7 @@ class Command:
     examples:
       wam data check data/drawer
       wam data import downloads/pusht --out data/pusht --size 64 64
+      wam data import phone/clips --like data/drawer --out data/clips
       wam data export data/drawer --out exports/drawer
       wam data view data/drawer
     """

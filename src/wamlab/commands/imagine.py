@@ -30,22 +30,26 @@ def context_at(model: WorldActionModel, episode: Episode, step: int) -> Context:
     steps = np.maximum(np.arange(step - model.history + 1, step + 1), 0)
     frames = episode.frames[model.task_spec.cameras[0]][steps]
     return Context(torch.from_numpy(frames).movedim(-1, -3)[None].contiguous(),
-                   torch.from_numpy(episode.state[steps])[None], (episode.instruction,))
+                   torch.from_numpy(episode.state[steps])[None], (episode.instruction,), torch.tensor([episode.has_state]))
 
 
 def recorded(model: WorldActionModel, episode: Episode, step: int) -> Given:
-    """The actions that were really taken from a step on; past the end the last one is repeated."""
+    """The actions that were really taken from a step on; past the end the last one is repeated. Raises WamError for a video."""
+    assert episode.has_action is not None
     steps = np.minimum(np.arange(step, step + model.chunk), len(episode) - 1)
+    if not episode.has_action[steps].all():
+        raise WamError("the actions of this moment are unknown", where="--actions recorded", expected="recorded actions",
+                       got="video without actions", fix="choose --actions none (or own)")
     return Given(action=torch.from_numpy(episode.action[steps])[None])
 
 
 def ask(model: WorldActionModel, episode: Episode, step: int, actions: str, seed: int) -> Prediction:
-    """Imagine under the recorded actions, or under the model's own. Raises Unanswerable."""
+    """Imagine under the recorded actions, under the model's own, or without any. Raises Unanswerable."""
     context = context_at(model, episode, step)
     with torch.inference_mode():
         if actions == "recorded":
             return model.predict(context, recorded(model, episode, step), {"future"}, [seed])
-        return model.predict(context, None, {"future", "action"}, [seed])
+        return model.predict(context, None, {"future", "action"} if actions == "own" else {"future"}, [seed])
 
 
 def strip(now: UInt8[ndarray, "h w 3"], imagined: UInt8[ndarray, "F h w 3"], true: UInt8[ndarray, "F h w 3"],
@@ -60,6 +64,7 @@ class Command:
 
     --actions recorded asks the model as a world model: what will happen under the actions that were taken?
     --actions own asks it to imagine and act: its future may then differ because it would act differently.
+    --actions none asks for the video alone, which is all that can be asked where the actions are unknown.
 
     examples:
       wam imagine runs/small/uwm/model --data runs/small/data/drawer --episode 3 --step 10
@@ -74,7 +79,7 @@ class Command:
     """index of the episode"""
     step: int = 0
     """control step within it"""
-    actions: Literal["recorded", "own"] = "recorded"
+    actions: Literal["recorded", "own", "none"] = "recorded"
     """which actions the future is imagined for"""
     seed: int = 0
     """noise of the imagination"""

@@ -24,7 +24,9 @@ def dataset(path: Path) -> dict[str, Any]:
     episodes = [store.load(index, frames=False) for index in store.indices()]
     spec = store.task_spec
     return {"kind": "dataset", "task": spec.task, "instruction": spec.instruction, "episodes": len(episodes),
-            "actions": sum(map(len, episodes)), "solved": sum(episode.solved for episode in episodes),
+            "actions": sum(map(len, episodes)), "unknown_actions": sum(int((~e.has_action).sum()) for e in episodes
+                                                                       if e.has_action is not None),
+            "solved": sum(episode.solved for episode in episodes),
             "cameras": spec.cameras, "image_size": spec.image_size, "state": spec.state, "action": spec.action.names,
             "entities": [entity.name for entity in spec.entities], "control_hz": spec.control_hz,
             "renderer": store.renderer, "provenance": store.provenance}
@@ -34,7 +36,10 @@ def checkpoint(path: Path) -> dict[str, Any]:
     """What a checkpoint holds; of a training under way, or a recipe from outside the package, what its header says."""
     header = read_header(path)
     kept = {key: header[key] for key in ("stage", "step", "seed") if key in header}
+    seen = {f"{part['source']}, {part['part']}": f"{part['windows']} windows seen {part['epochs']:.2f} times"
+            for part in header.get("sources", [])}
     facts = {"kind": "checkpoint", "recipe": header["recipe"]["name"], "task": header["task_spec"]["task"], **kept}
+    facts |= {"seen": seen} if seen else {}
     if header.get("stage") == "done":
         try:
             model = load_model(path)

@@ -21,9 +21,14 @@ class Command:
     Of each dataset's episodes 5 % are held out for the validation curve. A recipe of your own is a Python
     file with one Recipe in it. With several GPUs: torchrun --nproc-per-node 4 -m wamlab train ...
 
+    Several datasets: without --mix all their windows count alike. --mix 3,1 takes three quarters of each batch from the first
+    of two. --mix 0:0,1 0.5:1,1 1:1,0 begins with the second alone, is half and half at half time and ends with the first alone,
+    linear in between. How often each was seen is printed, and kept with the checkpoint.
+
     examples:
       wam train uwm --data data/drawer --out checkpoints/uwm
       wam train uwm --data data/drawer data/plate --out checkpoints/both --seed 1
+      wam train uwm --data data/drawer data/video --mix 0:0,1 0.4:1,1 --out checkpoints/video_first
       wam train my_wam.py --data data/mine --out checkpoints/mine --size debug
     """
 
@@ -37,12 +42,18 @@ class Command:
     """debug: seconds, learns nothing much; small: minutes on a laptop; base: for a GPU"""
     steps: int | None = None
     """optimiser steps, in place of the recipe's"""
+    mix: tuple[str, ...] = ()
+    """weights of the datasets, WEIGHT,WEIGHT,... or at points of the training PROGRESS:WEIGHT,WEIGHT,... (0 to 1)"""
+    temperature: float = 1.0
+    """share of a dataset: its weight (without --mix: its number of windows) to the power of 1 / temperature"""
     seed: int = 0
     """initial weights, order of the data and noise"""
     json: bool = False
     """print a JSON document"""
 
     def __call__(self) -> None:
+        from ..checkpoint import read_header
+        from ..data.mixture import Mixture
         from ..data.store import EpisodeStore
         from ..train import train
 
@@ -52,11 +63,16 @@ class Command:
                 raise WamError("no steps to train", where="--steps", expected="1 or more", got=self.steps)
             recipe = replace(recipe, training=replace(recipe.training, steps=self.steps))
         stores = [EpisodeStore.open(folder) for folder in self.data]
+        mixture = Mixture.parse(self.mix, self.temperature) if self.mix or self.temperature != 1 else None
         with progress(f"train {recipe.name}") as tick:
-            model = train(recipe, stores, self.out, seed=self.seed, progress=tick)
+            model = train(recipe, stores, self.out, seed=self.seed, mixture=mixture, progress=tick)
+        seen = read_header(model).get("sources", [])
         if self.json:
-            print_json({"checkpoint": model, "recipe": recipe.name, "steps": recipe.training.steps, "seed": self.seed})
+            print_json({"checkpoint": model, "recipe": recipe.name, "steps": recipe.training.steps, "seed": self.seed,
+                        "sources": seen})
         else:
             print(f"trained {recipe.name}: {model}")
+            for part in seen:
+                print(f"  {part['source']}, {part['part']}: {part['windows']} windows seen {part['epochs']:.2f} times")
             task = stores[0].provenance.get("simulator", stores[0].task_spec.task)
             print(f"next: wam rollout {model} {task} --out rollouts/{recipe.name}")

@@ -23,6 +23,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..data.store import EpisodeStore, code_version
+from ..data.video import without_actions
 from ..errors import UnknownName, WamError
 from ..simulators import Simulator, make
 from ..types import Episode
@@ -54,13 +55,15 @@ def scene_of(seed: int, index: int) -> int:
     return (seed * PER_SEED + index) % SCENES
 
 
-def collect(task: str, episodes: int, out: str | Path, *, seed: int = 0, kind: str = "expert", workers: int = 2,
-            progress: Callable[[int, int], None] | None = None, options: Mapping[str, Any] | None = None) -> EpisodeStore:
+def collect(task: str, episodes: int, out: str | Path, *, seed: int = 0, kind: str = "expert", video: bool = False,
+            workers: int = 2, progress: Callable[[int, int], None] | None = None,
+            options: Mapping[str, Any] | None = None) -> EpisodeStore:
     """Write episodes 0 to `episodes` - 1 to the dataset `out`; those that are there already are left as they are.
 
     Args:
         task: a name for `simulators.make`; `options` are its keyword arguments.
         kind: "expert", "noisy", "play" or "mixed".
+        video: withhold actions and proprioception, as in a video of the same.
         workers: processes; 1 stays in this one.
         progress: called with (episodes there, episodes wanted).
 
@@ -77,10 +80,11 @@ def collect(task: str, episodes: int, out: str | Path, *, seed: int = 0, kind: s
     try:
         if simulator.expert() is None and kind != "play":
             raise WamError(f"{task} has no scripted expert", where="kind", expected="play", got=kind)
-        store = EpisodeStore.open_or_create(out, simulator.task_spec, simulator.renderer, {
-            "source": "collect", "kind": kind, "seed": seed, "simulator": task, "options": chosen})
+        said = {"source": "collect", "kind": kind, "seed": seed, "simulator": task, "options": chosen}
+        said |= {"video": True} if video else {}
+        store = EpisodeStore.open_or_create(out, simulator.task_spec, simulator.renderer, said)
         wanted = [index for index in range(episodes) if not store.has(index)]
-        job = Collection(task, chosen, Path(out), seed, kind)
+        job = Collection(task, chosen, Path(out), seed, kind, video)
         if workers == 1 or len(wanted) <= 1:
             job.write(simulator, wanted, lambda: _report(progress, store, episodes))
         else:
@@ -105,6 +109,7 @@ class Collection:
     path: Path
     seed: int
     kind: str
+    video: bool
 
     def __call__(self, indices: list[int], alive: Callable[[], bool]) -> None:
         simulator = make(self.task, **self.options)
@@ -121,7 +126,7 @@ class Collection:
                 return
             episode = demonstrate(simulator, kind_of(self.kind, index), self.seed, index)
             if not store.has(index):
-                store.put(index, episode)
+                store.put(index, without_actions(episode) if self.video else episode)
             done()
 
 

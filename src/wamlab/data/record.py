@@ -14,13 +14,17 @@ from ..spec import TaskSpec
 from ..types import Episode, Imagined
 
 DTYPES = {"state": np.float32, "action": np.float32, "success": np.bool_, "imitate": np.bool_}
+OPTIONAL = {"has_action": np.bool_}
+"""written only where not everything is True"""
 
 
 def pack(episode: Episode) -> tuple[dict[str, ndarray], str]:
     """(arrays by name, JSON of all that is no array). Raises DataError if the provenance is not JSON."""
-    assert episode.imitate is not None
+    assert episode.imitate is not None and episode.has_action is not None
     arrays: dict[str, ndarray] = {"state": episode.state, "action": episode.action, "success": episode.success,
                                   "imitate": episode.imitate}
+    if not episode.has_action.all():
+        arrays["has_action"] = episode.has_action
     arrays |= {f"frames/{name}": value for name, value in episode.frames.items()}
     arrays |= {f"truth/{name}": value for name, value in episode.truth.items()}
     for number, record in enumerate(episode.imagined):
@@ -28,9 +32,9 @@ def pack(episode: Episode) -> tuple[dict[str, ndarray], str]:
         if record.frames is not None:
             arrays[f"imagined/{number}/frames"] = record.frames
     imagined = [{"step": r.step, "offsets": list(r.offsets), "seconds": r.seconds} for r in episode.imagined]
+    said = {"task": episode.task, "instruction": episode.instruction, "imagined": imagined, "meta": dict(episode.meta)}
     try:
-        text = json.dumps({"task": episode.task, "instruction": episode.instruction, "imagined": imagined,
-                           "meta": dict(episode.meta)}, allow_nan=False)
+        text = json.dumps(said if episode.has_state else said | {"has_state": False}, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise DataError("the episode's provenance is not JSON", where=f"{episode.task}, field meta",
                         expected="strings, finite numbers, lists and tables", got=error) from error
@@ -42,19 +46,20 @@ def unpack(arrays: dict[str, ndarray], text: str, file: Path, with_imagined: boo
     try:
         said = json.loads(text)
         task, instruction, meta = str(said["task"]), str(said["instruction"]), dict(said["meta"])
+        has_state = bool(said.get("has_state", True))
         imagined = tuple(
             Imagined(int(r["step"]), arrays[f"imagined/{number}/action"], tuple(map(int, r["offsets"])),
                      arrays.get(f"imagined/{number}/frames"), float(r["seconds"]))
             for number, r in enumerate(said["imagined"] if with_imagined else ()))
-        fields = {name: arrays[name] for name in DTYPES}
+        fields = {name: arrays[name] for name in DTYPES} | {name: arrays[name] for name in OPTIONAL if name in arrays}
     except (KeyError, TypeError, ValueError) as error:
         raise DataError("the episode file lacks a field", where=file, expected="a whole episode", got=error) from error
-    for name, wanted in DTYPES.items():
-        require(fields[name].dtype == wanted, f"{name} has the wrong type", f"{file}, field {name}", wanted.__name__,
-                fields[name].dtype)
+    for name, value in fields.items():
+        wanted = (DTYPES | OPTIONAL)[name]
+        require(value.dtype == wanted, f"{name} has the wrong type", f"{file}, field {name}", wanted.__name__, value.dtype)
     try:
         return Episode(task, instruction, group(arrays, "frames/"), truth=group(arrays, "truth/"), imagined=imagined,
-                       meta=meta, **fields)
+                       meta=meta, has_state=has_state, **fields)
     except DataError as error:
         raise DataError(error.problem, where=f"{file}, {error.where}", expected=error.expected, got=error.got,
                         fix=error.fix) from error

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float32, Float64, Int64
 from numpy import ndarray
 
 from ..errors import DataError, SpecError
 from ..spec import TaskSpec, check
 from ..types import Episode
 from .store import EpisodeStore
+from .video import FILMED
 
 
 def common_spec(stores: Sequence[EpisodeStore], allow_mixed_renderers: bool) -> TaskSpec:
@@ -22,9 +24,11 @@ def common_spec(stores: Sequence[EpisodeStore], allow_mixed_renderers: bool) -> 
     first = stores[0]
     for store in stores[1:]:
         check(store.task_spec, first.task_spec)
-        if store.renderer != first.renderer and not allow_mixed_renderers:
+    drawn = [store for store in stores if store.renderer != FILMED]
+    for store in drawn:
+        if store.renderer != drawn[0].renderer and not allow_mixed_renderers:
             raise DataError("the datasets were rendered differently", where=store.path,
-                            expected=f"{first.renderer} (as {first.path})", got=store.renderer,
+                            expected=f"{drawn[0].renderer} (as {drawn[0].path})", got=store.renderer,
                             fix="collect both on one machine, or allow mixed renderers explicitly")
     return first.task_spec
 
@@ -61,9 +65,11 @@ def gather_truth(records: Sequence[Episode], name: str) -> Float64[ndarray, "N D
     return np.concatenate([r.truth.get(name, blank) for r, blank in zip(records, blanks, strict=True)])
 
 
-def gather_imitate(records: Sequence[Episode]) -> Bool[ndarray, "M"]:
-    """Per action of all episodes: whether it is an expert's undisturbed one."""
-    return np.concatenate([np.zeros(0, bool), *(record.imitate for record in records if record.imitate is not None)])
+def all_within(flags: Iterable[Bool[ndarray, "_"] | None], start: Int64[ndarray, "W"],
+               end: Int64[ndarray, "W"]) -> Bool[ndarray, "W"]:
+    """Whether a flag per action holds for all actions from `start` to before `end`, counted through all episodes."""
+    missing = np.cumsum(~np.concatenate([np.ones(1, bool), *(part for part in flags if part is not None)]))
+    return np.asarray(missing[end] == missing[start])
 
 
 def split(stores: Sequence[EpisodeStore], held_out: float = 0.1, seed: int = 0) -> tuple[list[list[int]], list[list[int]]]:
@@ -80,7 +86,11 @@ def split(stores: Sequence[EpisodeStore], held_out: float = 0.1, seed: int = 0) 
     return training, validation
 
 
-def identity(stores: Sequence[EpisodeStore], states: Float32[ndarray, "N P"]) -> str:
-    """What tells the data of one training from that of another, wherever it lies: a hash of every state and the renderers."""
-    seen = states.tobytes() + " ".join(store.renderer for store in stores).encode()
-    return hashlib.sha256(seen).hexdigest()[:16]
+def identity(stores: Sequence[EpisodeStore], states: Float32[ndarray, "N P"], records: Sequence[Episode]) -> str:
+    """What tells the data of one training from that of another, wherever it lies: a hash of every state and the renderers,
+    and, of episodes without actions or states, of which actions are known and where the pictures come from."""
+    seen = hashlib.sha256(states.tobytes() + " ".join(store.renderer for store in stores).encode())
+    for record in records:
+        if not record.complete:
+            seen.update(np.asarray(record.has_action).tobytes() + json.dumps(dict(record.meta), sort_keys=True).encode())
+    return seen.hexdigest()[:16]

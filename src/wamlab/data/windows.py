@@ -6,7 +6,8 @@ For a window at step t of an episode with T actions (t = 0 .. T-1), H history fr
     action    actions t .. t+K-1           past the end: the last action repeated, mask False
     future    observations t+o             past the end: the last observation repeated, mask False
 
-`action[t]` leaves observation t and leads to observation t+1. Nothing crosses an episode.
+`action[t]` leaves observation t and leads to observation t+1. Nothing crosses an episode. A window with an action that is
+unknown counts as one without actions: its whole mask is False.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from torch import Tensor
 from ..errors import DataError, SpecError, WamError
 from ..types import Batch, Context
 from .cache import Progress, open_frames
-from .selection import chosen, common_spec, gather_imitate, gather_truth
+from .selection import all_within, chosen, common_spec, gather_truth, identity
 from .store import EpisodeStore
 
 
@@ -50,6 +51,10 @@ class Windows:
     """per frame: proprioception"""
     imitate: Bool[ndarray, "W"]
     """per window: whether all its actions within the episode are an expert's undisturbed ones"""
+    has_action: Bool[ndarray, "W"]
+    """per window: whether all its actions within the episode are known"""
+    source: Int64[ndarray, "W"]
+    """per window: the number of its store"""
     now: Int64[ndarray, "W"]
     """per window: the position of its current frame, so that `states[now]` are the states of the windows in use"""
 
@@ -87,9 +92,12 @@ class Windows:
         self._episode = np.repeat(np.flatnonzero(used), lengths[used])
         self._step = np.concatenate([np.zeros(0, np.int64), *(np.arange(n, dtype=np.int64) for n in lengths[used])])
         self.now = self._first_frame[self._episode] + self._step
-        disturbed = np.concatenate([[0], np.cumsum(~gather_imitate(records))])
-        start, end = self._first_action[self._episode], self._first_action[self._episode + 1]
-        self.imitate = disturbed[np.minimum(start + self._step + chunk, end)] == disturbed[start + self._step]
+        self.source = np.array([number for number, _ in where], np.int64)[self._episode]
+        start = self._first_action[self._episode] + self._step
+        end = np.minimum(start + chunk, self._first_action[self._episode + 1])
+        self.imitate = all_within((record.imitate for record in records), start, end)
+        self.has_action = all_within((record.has_action for record in records), start, end)
+        self._has_state = np.array([record.has_state for record in records], bool)
 
     def __len__(self) -> int:
         return len(self._step)
@@ -97,6 +105,10 @@ class Windows:
     def origin(self, index: int) -> tuple[int, int, int]:
         """(number of the store, index of the episode in it, step t) of a window."""
         return (*self._where[int(self._episode[index])], int(self._step[index]))
+
+    def identity(self) -> str:
+        """What tells this data from other data, wherever it lies."""
+        return identity(self.stores, self.states, self._records)
 
     def truth(self, entity: str) -> Float64[ndarray, "N D"]:
         """Privileged state per frame of the cache; NaN where an episode does not report the entity.
@@ -125,7 +137,7 @@ class Windows:
         actions, action_mask = self._chunk(indices)
         pictures = self._pictures(position, frames)
         context = Context(pictures[:, :self.history], torch.from_numpy(self.states[position[:, :self.history]]),
-                          tuple(self._instructions[number] for number in episode))
+                          tuple(self._instructions[number] for number in episode), torch.from_numpy(self._has_state[episode]))
         return Batch(
             context=context, future=pictures[:, self.history:], future_mask=torch.from_numpy(ahead <= length[:, None]),
             action=torch.from_numpy(actions), action_mask=torch.from_numpy(action_mask),
@@ -135,7 +147,8 @@ class Windows:
         episode = self._episode[indices]
         wanted = self._step[indices][:, None] + np.arange(self.chunk)
         length = self._lengths[episode][:, None]
-        return self._actions[self._first_action[episode][:, None] + np.minimum(wanted, length - 1)], wanted < length
+        mask = (wanted < length) & self.has_action[indices][:, None]
+        return self._actions[self._first_action[episode][:, None] + np.minimum(wanted, length - 1)], mask
 
     def _pictures(self, position: Int64[ndarray, "B S"], read: bool) -> UInt8[Tensor, "B S C h w"]:
         height, width = self.task_spec.image_size

@@ -22,7 +22,8 @@ MODEL = "control/oracle_replay"
 def oracle_replay(task: str, demonstrations: Sequence[Episode], *, options: Mapping[str, Any] | None = None,
                   make_simulator: Callable[[], Simulator] | None = None,
                   progress: Callable[[int, int], None] | None = None) -> tuple[Score, ...]:
-    """Replay demonstrations from their own starts; only those that were solved, and not already at the start, are asked.
+    """Replay demonstrations from their own starts; only those that were solved, not already at the start,
+    and whose actions are known, are asked.
 
     Args:
         task, options: as for `simulators.make`. make_simulator: builds the simulator in their place.
@@ -40,7 +41,7 @@ def oracle_replay(task: str, demonstrations: Sequence[Episode], *, options: Mapp
     again, held, drift = [], [], 0.0
     try:
         spec: TaskSpec = simulator.task_spec
-        asked = [e for e in demonstrations if e.solved and not e.success[0]]
+        asked = [e for e in demonstrations if e.solved and not e.success[0] and np.all(e.has_action)]
         for number, episode in enumerate(asked, 1):
             if "scene" not in episode.meta:
                 raise DataError("a demonstration does not say from which scene it started", where=f"{task}, meta.scene",

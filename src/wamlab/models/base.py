@@ -36,12 +36,14 @@ class WorldActionModel(nn.Module):
         self.codec, self.latents = None, None
 
     def fit(self, action: Float[Tensor, "N A"], state: Float[Tensor, "M P"]) -> None:
-        """Set normalisation from training data in physical units. Models without any need not override it."""
+        """Set normalisation from training data in physical units: known actions and states alone, of which there may be none.
+        Models without any need not override it."""
 
-    def fit_motion(self, change: Float[Tensor, "N F n c"], action: Float[Tensor, "N K A"],
-                   moved: Float[Tensor, "N F P"]) -> None:
-        """Learn from whole windows what usually moves, and how far: latents' change until each future frame, the actions,
-        and the change of the proprioception, both in physical units. Models without a future need not."""
+    def fit_motion(self, change: Float[Tensor, "N F n c"], action: Float[Tensor, "M K A"],
+                   moved: Float[Tensor, "M F P"]) -> None:
+        """Learn from whole windows what usually moves, and how far: latents' change until each future frame; and, of the M
+        windows in which both are known, the actions and the change of the proprioception in physical units. Models without
+        a future need not."""
 
     @abstractmethod
     def loss(self, batch: Batch, seed: int) -> dict[str, Tensor]:

@@ -33,7 +33,7 @@ def sample(model: StreamWAM, context: Context, given: Given, query: Query, seeds
     device = model.action_mean.device
     shapes: dict[str, tuple[int, ...]] = {}
     fixed: dict[str, Tensor] = {}
-    levels: dict[str, Tensor] = {}
+    levels = model.given(context)
     reference = now = seen = None
     if model.codec is not None:
         shapes["future"] = (len(model.offsets) * model.codec.tokens, model.codec.width)
@@ -101,7 +101,7 @@ def fill(model: StreamWAM, stage: tuple[str, ...], context: Context, fixed: Mapp
     for now, then in zip(grid[:-1].tolist(), grid[1:].tolist(), strict=True):
         clock = dict(levels) | {name: torch.full((size,), now, device=x[name].device) for name in stage}
         tokens = still | held | {name: network.embed(name, x[name], seen) for name in stage}
-        hidden, _ = network(model.steer(network, tokens, x.get("action", fixed.get("action")), context.state, clock),
+        hidden, _ = network(model.steer(network, tokens, x.get("action", fixed.get("action")), context, clock),
                             clock, cached, cache)
         for name in stage:
             process = model.processes[name]

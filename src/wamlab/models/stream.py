@@ -16,7 +16,7 @@ from ..parts.levels import training_levels
 from ..parts.processes import FlowMatching, Process
 from ..parts.representations import ConvAutoencoder, Representation
 from ..spec import TaskSpec
-from ..types import Batch, Context, Given, Prediction, Query
+from ..types import VIDEO, Batch, Context, Given, Prediction, Query
 from .base import WorldActionModel
 from .network import Network
 from .sampling import sample
@@ -123,15 +123,16 @@ class StreamWAM(WorldActionModel):
     def fit(self, action: Float[Tensor, "N A"], state: Float[Tensor, "M P"]) -> None:
         """Set the normalisation from training data. Channels that hardly vary are centred but not blown up."""
         for name, values, floor in (("action", action, 0.05), ("state", state, 1e-3)):
-            getattr(self, f"{name}_mean").copy_(values.mean(0))
-            getattr(self, f"{name}_scale").copy_(values.std(0).clamp_min(floor))
+            if len(values):
+                getattr(self, f"{name}_mean").copy_(values.mean(0))
+                getattr(self, f"{name}_scale").copy_(values.std(0).clamp_min(floor))
 
-    def fit_motion(self, change: Float[Tensor, "N F n c"], action: Float[Tensor, "N K A"],
-                   moved: Float[Tensor, "N F P"]) -> None:
+    def fit_motion(self, change: Float[Tensor, "N F n c"], action: Float[Tensor, "M K A"],
+                   moved: Float[Tensor, "M F P"]) -> None:
         """Set the unit of the future stream, the usual change of each latent channel; and how actions move the body."""
         self.motion.copy_(change.pow(2).mean((0, 1, 2)).sqrt().clamp_min(1e-3))
         for network in self.networks:
-            if network.steering is not None:
+            if network.steering is not None and len(action):
                 network.steering.fit(self.normalised(action), moved / self.state_scale)
 
     def normalised(self, action: Float[Tensor, "B K A"]) -> Float[Tensor, "B K A"]:
@@ -171,13 +172,13 @@ class StreamWAM(WorldActionModel):
     def loss(self, batch: Batch, seed: int) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(seed)
         c, (data, seen) = self.coupling, self._targets(batch)
-        levels = training_levels(c, self.processes, batch.imitate, generator, tied=self.config.tied,
+        levels = training_levels(c, self.processes, batch.imitate, batch.has_action, generator, tied=self.config.tied,
                                  corners=self.config.corners)
         noise = {name: torch.randn(data[name].shape, generator=generator) for name in c.streams}
         device = data["action"].device
         levels, noise = ({k: v.to(device) for k, v in d.items()} for d in (levels, noise))
         noisy = {name: self.processes[name].corrupt(data[name], noise[name], levels[name]) for name in c.streams}
-        values, clock = dict(noisy), dict(levels)
+        values, clock = dict(noisy), levels | self.given(batch.context)
         if c.copy == "future@clean":
             blurred = torch.rand(len(batch), generator=generator).to(device) < c.teacher_noise
             tau = torch.where(blurred, torch.rand(len(batch), generator=generator).to(device), torch.ones((), device=device))
@@ -190,10 +191,10 @@ class StreamWAM(WorldActionModel):
             if "future@hidden" in network.segments:
                 values["future@hidden"] = self.look(context, noise["future"], seen)[0]
             tokens = conditions | {name: network.embed(name, values[name], seen) for name in network.segments if name in values}
-            hidden, _ = network(self.steer(network, tokens, values["action"], context.state, clock), clock)
+            hidden, _ = network(self.steer(network, tokens, values["action"], context, clock), clock)
             outputs |= {name: network.read(name, hidden[name]) for name in c.streams if c.home(name) == number}
         losses = {}
-        usable = batch.imitate | c.directly("future", "action")
+        usable = torch.where(batch.has_action, batch.imitate | c.directly("future", "action"), VIDEO in self.answers())
         masks = {"action": batch.action_mask & batch.imitate[:, None], "future": batch.future_mask & usable[:, None]}
         for name in c.streams:
             process = self.processes[name]
@@ -201,18 +202,18 @@ class StreamWAM(WorldActionModel):
             mask = masks[name] & (levels[name] < 1)[:, None]
             weight = mask.repeat_interleave(error.shape[1] // mask.shape[1], 1)[..., None].float()
             if name == "future":
-                weight = weight * torch.where(batch.imitate, 1.0, self.config.play_weight)[:, None, None]
+                weight = weight * torch.where(batch.imitate | ~batch.has_action, 1.0, self.config.play_weight)[:, None, None]
             losses[name] = (error * weight).sum() / (weight.sum() * error.shape[-1]).clamp_min(1)
         weighted = [losses[name] * (self.config.action_weight if name == "action" else 1.0) for name in c.streams]
         return losses | {"total": torch.stack(weighted).sum()}
 
-    def steer(self, network: Network, tokens: dict[str, Tensor], action: Tensor | None, state: Tensor,
+    def steer(self, network: Network, tokens: dict[str, Tensor], action: Tensor | None, context: Context,
               levels: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tokens, the future's steered by the action where the coupling says that it reads the action."""
+        """The tokens; the future's are steered by the action where the coupling has it read and the body's place is known."""
         if network.steering is None or action is None or "future" not in tokens:
             return tokens
-        known = (state[:, -1] - self.state_mean) / self.state_scale
-        return tokens | {"future": tokens["future"] + network.steering(action, known, levels["action"])}
+        extra = network.steering(action, self.proprioception(context)[:, -1], levels["action"])
+        return tokens | {"future": tokens["future"] + extra * levels["state"][:, None, None]}
 
     def look(self, context: Context, noise: Float[Tensor, "B Fn c"],
              seen: Float[Tensor, "B Fn c"] | None) -> tuple[Tensor, Tensor]:
@@ -225,13 +226,21 @@ class StreamWAM(WorldActionModel):
             network, zero = self.networks[self.coupling.home("future")], torch.zeros(len(noise), device=noise.device)
             start = self.processes["future"].corrupt(noise, noise, zero)
             tokens = self._conditions(network, context) | {"future": network.embed("future", start, seen)}
-            hidden, _ = network(tokens, {"future": zero})
+            hidden, _ = network(tokens, {"future": zero} | self.given(context))
             estimate = self.processes["future"].estimate(network.read("future", hidden["future"]), start, zero)
             return torch.cat(hidden["future"], -1), estimate
 
-    def _conditions(self, network: Network, context: Context) -> dict[str, Tensor]:
+    def proprioception(self, context: Context) -> Float[Tensor, "B H P"]:
+        """Normalised; zeros where it is unknown."""
         state = (context.state - self.state_mean) / self.state_scale
-        return network.conditions(context.frames.float() / 255, state, context.instruction)
+        return state * context.known[:, None, None]
+
+    def given(self, context: Context) -> dict[str, Tensor]:
+        """The level of the proprioception: 1 where it is known, else 0."""
+        return {"state": context.known.float()}
+
+    def _conditions(self, network: Network, context: Context) -> dict[str, Tensor]:
+        return network.conditions(context.frames.float() / 255, self.proprioception(context), context.instruction)
 
     def _predict(self, context: Context, given: Given, query: Query, seeds: Sequence[int]) -> Prediction:
         return sample(self, context, given, query, seeds)

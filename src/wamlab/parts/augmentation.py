@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from ..types import Context
@@ -18,4 +20,4 @@ def shifted(context: Context, pixels: int, generator: torch.Generator) -> Contex
     columns = (torch.arange(w, device=move.device) + move[:, 1:]).clamp(0, w - 1)
     samples = torch.arange(size, device=move.device)[:, None, None]
     moved = context.frames.permute(0, 3, 4, 1, 2)[samples, rows[:, :, None], columns[:, None, :]]
-    return Context(moved.permute(0, 3, 4, 1, 2).contiguous(), context.state, context.instruction)
+    return replace(context, frames=moved.permute(0, 3, 4, 1, 2).contiguous())

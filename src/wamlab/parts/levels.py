@@ -13,12 +13,15 @@ from .processes import Process
 
 
 def training_levels(coupling: Coupling, processes: Mapping[str, Process], imitate: Bool[Tensor, "B"],
-                    generator: torch.Generator, *, tied: float, corners: float) -> dict[str, Tensor]:
+                    has_action: Bool[Tensor, "B"], generator: torch.Generator, *, tied: float,
+                    corners: float) -> dict[str, Tensor]:
     """A level in [0, 1] per stream and sample.
 
     Args:
         imitate: False where the actions are disturbed or playful. Those are never imitated, but what they cause is worth
             learning: a future that reads the action is given them.
+        has_action: False where the actions are unknown, as in a video. They are absent: at level 0, which is noise alone
+            (as in UWM, arXiv 2504.02792).
         tied: share of samples in which future and action have the same level, as they have when sampled together.
         corners: share of samples in which one stream is fully given or fully absent.
     """
@@ -36,4 +39,6 @@ def training_levels(coupling: Coupling, processes: Mapping[str, Process], imitat
             levels[name] = torch.where(corner & (which == number), torch.tensor(value), levels[name])
     if reads_action:
         levels["action"] = torch.where(imitate.cpu(), levels["action"], torch.ones(()))
+    if "action" in levels:
+        levels["action"] = torch.where(has_action.cpu(), levels["action"], torch.zeros(()))
     return levels

@@ -111,7 +111,9 @@ def stored(store: EpisodeStore, wanted: list[int]) -> Iterator[Shown]:
         episode = store[index]
         films = {name: coloured(depth.unpack(f)) if name.endswith(depth.SUFFIX) else f for name, f in episode.frames.items()}
         note = f"{episode.instruction} ({'solved' if episode.solved else 'not solved'}; {episode.meta.get('source', '')})"
-        yield Shown(f"episode {index}", note, films, episode.state, episode.action)
+        assert episode.has_action is not None
+        yield Shown(f"episode {index}", note, films, np.where(episode.has_state, episode.state, np.nan),
+                    np.where(episode.has_action[:, None], episode.action, np.nan))
 
 
 def recorded(dataset: LeRobot, wanted: list[int]) -> Iterator[Shown]:

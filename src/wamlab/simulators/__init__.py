@@ -11,6 +11,8 @@ from .base import Modality, Observation, Simulator
 
 __all__ = ["Modality", "Observation", "Simulator", "make", "tasks"]
 
+OTHER_BODY = "other-body/"
+
 
 def tasks() -> tuple[str, ...]:
     """Names of all tasks that `make` knows."""
@@ -25,12 +27,18 @@ def make(name: str, **options: Any) -> Simulator:
 
     Args:
         name: a name in `tasks()`, or "path/to/file.py:ClassName" (without the class: the file's only Simulator).
+            "other-body/" before "pushworld" or a task of Meta-World: the same world with a body that looks otherwise.
         options: keyword arguments of the simulator.
 
     Raises:
         UnknownName: with the nearest names.
         WamError: if the file cannot be loaded.
     """
+    if name.startswith(OTHER_BODY):
+        known = [task for task in tasks() if not task.startswith("physics/")]
+        if (task := name.removeprefix(OTHER_BODY)) not in known:
+            raise UnknownName("task with another body", name, [OTHER_BODY + task for task in known])
+        return make(task, **options, other_body=True)
     if ".py" in name:
         return _from_file(name)(**options)
     if name not in tasks():

@@ -39,6 +39,8 @@ OTHER_CAMERAS = dict.fromkeys(
 """the main camera of tasks whose object or goal `CAMERA` would not see"""
 MARKERLESS = ("assembly", "bin-picking", "coffee-button", "disassemble", "door-lock", "door-unlock", "sweep")
 """tasks without a goal marker: the goal has a fixed place relative to something in the frames (a peg, a lock, a bin)"""
+OTHER_COLOUR = (0.15, 0.55, 0.35)
+"""of the other body's arm: green where Meta-World's is red and grey"""
 STATE = ("hand x (m)", "hand y (m)", "hand z (m)", "gripper opening (0..1)")
 
 
@@ -60,18 +62,21 @@ class MetaWorld(Simulator):
         action_repeat: native steps that an action is held.
         size: height, width of the frames.
         vary_start: the hand's start varies with the scene, and some objects more than in the package; False: as in the package.
+        other_body: an arm of another colour (the same geometry).
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
     render_mode = "rgb_array"
 
     def __init__(self, task: str, *, max_steps: int = 125, action_repeat: int = 4, size: tuple[int, int] = (64, 64),
-                 vary_start: bool = True, renders: bool = True):
+                 vary_start: bool = True, other_body: bool = False, renders: bool = True):
         task = task.removeprefix("metaworld/")
         if task not in TASKS:
             raise UnknownName("task", f"metaworld/{task}", [f"metaworld/{name}" for name in TASKS])
         self.world = World(task, vary_start)
         self.entities = Entities(self.world)
+        if other_body:
+            self.world.paint(self.entities.robot_geoms(), OTHER_COLOUR)
         self.action_repeat, self.renders = action_repeat, renders
         self.task_spec = TaskSpec(
             task=f"metaworld/{task}", instruction=INSTRUCTIONS[task], cameras=("main",), image_size=size, state=STATE,

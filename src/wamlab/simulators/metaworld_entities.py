@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64, Int32
+from jaxtyping import Float64, Int32, Int64
 from numpy import ndarray
 
 from ..spec import EntitySpec
@@ -72,6 +72,10 @@ class Entities:
             elif body > 0 and body not in free:
                 found[geom] = names.index(self._second or "joint")
         return found
+
+    def robot_geoms(self) -> Int64[ndarray, "N"]:
+        """Numbers of the geometry that the robot is made of."""
+        return np.flatnonzero(self._geom_entity == [spec.name for spec in self.specs].index("robot"))
 
     def robot(self) -> Float64[ndarray, "4"]:
         """Hand position in metres and gripper opening: Meta-World's own proprioception."""

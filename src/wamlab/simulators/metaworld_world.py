@@ -14,6 +14,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from jaxtyping import Int64
 from numpy import ndarray
 
 from .backend import mujoco
@@ -96,6 +97,12 @@ class World:
         mujoco.mj_forward(self.model, self.data)  # tasks move bodies after the last forward pass
         env._prev_obs = env._get_curr_obs_combined_no_goal()
         self._aliases = self._find_aliases()
+
+    def paint(self, geoms: Int64[ndarray, "N"], colour: tuple[float, float, float]) -> None:
+        """Give geometry one colour (red, green, blue; 0 to 1), in this and every later scene."""
+        self.model.geom_matid[geoms] = -1
+        for table in (self.model.geom_rgba, self._birth.model["geom_rgba"]):
+            table[geoms, :3] = colour
 
     def _find_aliases(self) -> frozenset[str]:
         """Attributes that are views into MuJoCo's data, such as the place of a finger pad."""

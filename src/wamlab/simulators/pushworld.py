@@ -18,7 +18,7 @@ from ..spec import ActionSpec, EntitySpec, TaskSpec
 from .base import Modality, Observation, Simulator
 from .checks import checked_action
 from .pushworld_expert import BEHIND, expert_action
-from .pushworld_law import DISC, GOAL, STEP, TIP, WALL, advance, outside
+from .pushworld_law import DISC, GOAL, HAND, STEP, TIP, WALL, advance, outside
 from .pushworld_picture import draw, fingerprint
 
 _POINT = (("x", "y"), ("table widths", "table widths"))
@@ -43,14 +43,16 @@ class PushWorld(Simulator):
         size: pixels of the square picture, 32 to 64 are enough.
         wall: put a wall between the two halves of the lower table.
         bystander: a second disc that is not to be moved stands on the table; else it lies in a corner, out of the way.
+        other_body: a larger, brown, square hand on an arm does the pushing, in place of the blue tip.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}
     render_mode = "rgb_array"
 
     def __init__(self, *, max_steps: int = 80, size: int = 64, wall: bool = False, bystander: bool = True,
-                 renders: bool = True):
+                 other_body: bool = False, renders: bool = True):
         self.wall = WALL if wall else None
+        self.other_body, self.radius = other_body, HAND if other_body else TIP
         self.with_bystander, self.renders, self.size = bystander, renders, size
         self.task_spec = TaskSpec(
             task="pushworld", instruction="push the red disc onto the green ring", cameras=("main",), image_size=(size, size),
@@ -75,11 +77,11 @@ class PushWorld(Simulator):
         """Places drawn until they are apart: tip and disc at least 0.2, disc and marker at least 0.3, and the
         bystander off the tip and off the straight way of tip and disc to the marker."""
         while True:
-            tip = generator.uniform(TIP, 1 - TIP, 2)
+            tip = generator.uniform(self.radius, 1 - self.radius, 2)
             disc, bystander, goal = generator.uniform(0.2, 0.8, (3, 2))
             if not self.with_bystander:
                 bystander = np.array([DISC, 1 - DISC])
-            begin = disc - (goal - disc) / (np.linalg.norm(goal - disc) + 1e-9) * BEHIND
+            begin = disc - (goal - disc) / (np.linalg.norm(goal - disc) + 1e-9) * (self.radius + DISC + BEHIND)
             along = np.clip((bystander - begin) @ (goal - begin) / ((goal - begin) @ (goal - begin) + 1e-12), 0, 1)
             apart = [np.linalg.norm(tip - disc) > 0.2, np.linalg.norm(goal - disc) > 0.3,
                      np.linalg.norm(tip - bystander) > 0.15,
@@ -92,7 +94,7 @@ class PushWorld(Simulator):
 
     def step(self, action: ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         moved = checked_action(action, self.task_spec.action) * STEP
-        self._places = advance(self._places, moved, self.wall)
+        self._places = advance(self._places, moved, self.wall, self.radius)
         self._steps += 1
         left = float(np.linalg.norm(self._places[1] - self._places[3]))
         return self.observe(), -left, False, self._steps >= self.task_spec.max_steps, {"success": left <= GOAL}
@@ -110,7 +112,8 @@ class PushWorld(Simulator):
             raise UnknownName("camera", str(camera), ("main",))
         if modality not in ("rgb", "depth", "segmentation"):
             raise SpecError("unknown modality", where="render_camera", expected="rgb, depth or segmentation", got=modality)
-        return draw(self._places, (TIP, DISC, DISC, GOAL), self.wall, size or (self.size, self.size), modality)
+        radii, size = (self.radius, DISC, DISC, GOAL), size or (self.size, self.size)
+        return draw(self._places, radii, self.wall, size, modality, hand=self.other_body)
 
     def render(self) -> ndarray:
         return self.render_camera()
@@ -124,7 +127,7 @@ class PushWorld(Simulator):
         return self.observe()
 
     def expert(self) -> Callable[[], ndarray]:
-        return lambda: expert_action(self._places, self.wall)
+        return lambda: expert_action(self._places, self.wall, self.radius)
 
     @property
     def renderer(self) -> str:

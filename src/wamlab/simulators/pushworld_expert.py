@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 from numpy import ndarray
 
 from .pushworld_law import DISC, GOAL, STEP, TIP, Wall
 
-TOUCH = TIP + DISC
-BEHIND = TOUCH + 0.015
-"""distance from the disc's centre at which a push begins"""
-_CLEAR = TOUCH + 0.01
-"""distance from a disc's centre at which the tip passes it"""
+BEHIND = 0.015
+"""beyond touching: distance between the discs' edges at which a push begins"""
+_CLEAR = 0.01
+"""beyond touching: distance from a disc's edge at which the tip passes it"""
 _RING = 12
-_ANGLES = np.linspace(0, 2 * np.pi, _RING, endpoint=False)
-_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1) * (_CLEAR / np.cos(np.pi / _RING) + 0.002)
-"""way points round a disc: the straight line between neighbours keeps the distance"""
 
 
-def expert_action(places: Float64[ndarray, "4 2"], wall: Wall | None) -> Float32[ndarray, "2"]:
-    """The next action, within [-1, 1]. It has no memory."""
+@lru_cache(maxsize=4)
+def _circle(radius: float) -> Float64[ndarray, "12 2"]:
+    """Way points round a disc: the straight line between neighbours keeps the distance."""
+    angles = np.linspace(0, 2 * np.pi, _RING, endpoint=False)
+    return np.stack([np.cos(angles), np.sin(angles)], 1) * ((radius + DISC + _CLEAR) / np.cos(np.pi / _RING) + 0.002)
+
+
+def expert_action(places: Float64[ndarray, "4 2"], wall: Wall | None, radius: float = TIP) -> Float32[ndarray, "2"]:
+    """The next action of a tip of that radius, within [-1, 1]. It has no memory."""
     tip, disc, bystander, goal = places
+    touch = radius + DISC
     if np.linalg.norm(goal - disc) < 0.6 * GOAL:
         return np.zeros(2, np.float32)
     if wall is not None and crosses(disc, goal, wall, DISC):
@@ -29,10 +35,11 @@ def expert_action(places: Float64[ndarray, "4 2"], wall: Wall | None) -> Float32
     way = (goal - disc) / (np.linalg.norm(goal - disc) + 1e-9)
     line = tip - disc
     aside = line - (line @ way) * way
-    if line @ way < -0.6 * TOUCH and np.linalg.norm(aside) < 0.03:  # behind the disc: push, and correct sideways
+    if line @ way < -0.6 * touch and np.linalg.norm(aside) < 0.03:  # behind the disc: push, and correct sideways
         target = tip + way * min(STEP, float(np.linalg.norm(goal - disc)) + 0.01) - 1.5 * aside
     else:
-        target = next_point(tip, np.clip(disc - way * BEHIND, TIP, 1 - TIP), np.stack([disc, bystander]), wall)
+        begin = np.clip(disc - way * (touch + BEHIND), radius, 1 - radius)
+        target = next_point(tip, begin, np.stack([disc, bystander]), wall, radius)
     move = (target - tip) / STEP
     return (move / max(1.0, float(np.abs(move).max()))).astype(np.float32)
 
@@ -51,26 +58,27 @@ def _over(start: ndarray, end: ndarray, wall: Wall) -> ndarray:
     return np.array([far if start[1] > wall[3] + DISC - 1e-6 else near, above])
 
 
-def next_point(start: ndarray, end: ndarray, centres: Float[ndarray, "n 2"], wall: Wall | None) -> Float[ndarray, "2"]:
-    """The first point of the shortest way from `start` to `end` past discs and wall, over way points round them; `end`
-    itself if there is no way."""
-    points = [start[None], end[None], *(centre + _CIRCLE for centre in centres)]
+def next_point(start: ndarray, end: ndarray, centres: Float[ndarray, "n 2"], wall: Wall | None,
+               radius: float = TIP) -> Float[ndarray, "2"]:
+    """The first point of the shortest way of a tip from `start` to `end` past discs and wall, over way points round them;
+    `end` itself if there is no way."""
+    points = [start[None], end[None], *(centre + _circle(radius) for centre in centres)]
     if wall is not None:
-        room = TIP + 0.01
+        room = radius + 0.01
         points.append(np.array([[wall[0] - room, wall[3] + room], [wall[2] + room, wall[3] + room]]))
     point = np.concatenate(points)
-    point = point[((point >= TIP - 1e-6) & (point <= 1 - TIP + 1e-6)).all(1)]
+    point = point[((point >= radius - 1e-6) & (point <= 1 - radius + 1e-6)).all(1)]
     here, there = point[:, None], point[None]
     cost = np.linalg.norm(there - here, axis=-1)
     for centre in centres:
         along = ((centre - here) * (there - here)).sum(-1) / (cost**2 + 1e-12)
         near = here + np.clip(along, 0, 1)[..., None] * (there - here)
         # whoever is closer than that already may leave, but not come closer
-        keep = np.minimum(_CLEAR, np.linalg.norm(here - centre, axis=-1)) - 1e-3
+        keep = np.minimum(radius + DISC + _CLEAR, np.linalg.norm(here - centre, axis=-1)) - 1e-3
         cost = np.where(np.linalg.norm(near - centre, axis=-1) < keep, np.inf, cost)
     if wall is not None:
         begin, finish = np.broadcast_arrays(here, there)
-        cost = np.where(crosses(begin, finish, wall, TIP - 1e-3), np.inf, cost)
+        cost = np.where(crosses(begin, finish, wall, radius - 1e-3), np.inf, cost)
     left = np.where(np.arange(len(point)) == 1, 0.0, np.inf)  # way left from each point to the end
     for _ in range(10):
         left = np.minimum(left, (cost + left).min(1))

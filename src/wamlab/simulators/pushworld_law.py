@@ -22,19 +22,22 @@ Wall = tuple[float, float, float, float]
 STEP, SUBSTEPS = 0.04, 4
 TIP, DISC, GOAL = 0.035, 0.065, 0.05
 """radii; a scene is solved when the disc's centre is within GOAL of the marker's"""
+HAND = 0.05
+"""radius of the other body's tip"""
 WALL: Wall = (0.44, 0.0, 0.56, 0.3)
 
 
-def advance(places: Float64[ndarray, "4 2"], moved: ndarray, wall: Wall | None) -> Float64[ndarray, "4 2"]:
-    """The places (tip, disc, bystander, goal) after one control step that moves the tip by `moved`."""
+def advance(places: Float64[ndarray, "4 2"], moved: ndarray, wall: Wall | None,
+            radius: float = TIP) -> Float64[ndarray, "4 2"]:
+    """The places (tip, disc, bystander, goal) after one control step that moves the tip, of that radius, by `moved`."""
     tip, disc, bystander, goal = places
     for _ in range(SUBSTEPS):
-        tip = bounded(tip + moved / SUBSTEPS, TIP, wall)
-        disc = bounded(pushed(disc, tip, TIP + DISC), DISC, wall)
-        bystander = bounded(pushed(bystander, tip, TIP + DISC), DISC, wall)
+        tip = bounded(tip + moved / SUBSTEPS, radius, wall)
+        disc = bounded(pushed(disc, tip, radius + DISC), DISC, wall)
+        bystander = bounded(pushed(bystander, tip, radius + DISC), DISC, wall)
         bystander = bounded(pushed(bystander, disc, 2 * DISC), DISC, wall)
         disc = bounded(pushed(disc, bystander, 2 * DISC), DISC, wall)  # a bystander at the edge does not give way
-        tip = bounded(pushed(pushed(tip, disc, TIP + DISC), bystander, TIP + DISC), TIP, wall)  # nor does a disc
+        tip = bounded(pushed(pushed(tip, disc, radius + DISC), bystander, radius + DISC), radius, wall)  # nor does a disc
     return np.stack([tip, disc, bystander, goal])
 
 

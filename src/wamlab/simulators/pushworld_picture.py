@@ -12,6 +12,8 @@ TABLE = np.array([188, 176, 158], np.float32)
 WALL = np.array([92, 92, 100], np.float32)
 COLOURS = np.array([[40, 60, 210], [215, 45, 40], [240, 200, 60], [40, 170, 70]], np.float32)
 """tip blue, disc red, bystander yellow, goal ring green"""
+HAND = np.array([122, 72, 50], np.float32)
+"""the other body: brown, a square hand on an arm that comes from the table's lower edge"""
 HEIGHT = 1.0
 """of the camera above the table, in table widths; discs are flat"""
 
@@ -23,11 +25,12 @@ def _grid(size: tuple[int, int]) -> tuple[ndarray, ndarray]:
 
 
 def draw(places: ndarray, radii: tuple[float, ...], wall: tuple[float, float, float, float] | None,
-         size: tuple[int, int], modality: str = "rgb") -> ndarray:
+         size: tuple[int, int], modality: str = "rgb", hand: bool = False) -> ndarray:
     """The world from above.
 
     Args:
         places: [4, 2] tip, disc, bystander, goal. radii: four. size: height, width.
+        hand: the tip is the other body's.
 
     Returns:
         rgb: uint8 [h, w, 3] with edges blended over one pixel; segmentation: int32 [h, w], number of the place or
@@ -40,6 +43,11 @@ def draw(places: ndarray, radii: tuple[float, ...], wall: tuple[float, float, fl
     order = (3, 2, 1, 0)  # the goal lies lowest, the tip is on top
     distance = {k: np.sqrt((x - places[k, 0]) ** 2 + (y - places[k, 1]) ** 2) - radii[k] for k in order}
     distance[3] = np.abs(distance[3]) - 0.012  # a ring
+    if hand:
+        across, along = np.abs(x - places[0, 0]), y - places[0, 1]
+        palm = np.maximum(across, np.abs(along)) - 0.95 * radii[0]
+        distance[0] = np.minimum(palm, np.maximum(across - 0.5 * radii[0], along))
+    colours = COLOURS if not hand else np.stack([HAND, *COLOURS[1:]])
     if modality == "segmentation":
         number = np.full(size, -1, np.int32)
         for k in order:
@@ -50,7 +58,7 @@ def draw(places: ndarray, radii: tuple[float, ...], wall: tuple[float, float, fl
         picture[(x > wall[0]) & (x < wall[2]) & (y > wall[1]) & (y < wall[3])] = WALL
     for k in order:
         cover = np.clip(0.5 - distance[k] / pixel, 0, 1).astype(np.float32)[..., None]
-        picture += cover * (COLOURS[k] - picture)
+        picture += cover * (colours[k] - picture)
     return (picture + 0.5).astype(np.uint8)
 
 

@@ -72,6 +72,9 @@ class StoreSource:
         self.state_names, self.action_names, self.state_field = spec.state, spec.action.names, "state"
         self.kind: ActionKind | None = spec.action.kind
         self.limits: tuple[tuple[float, ...], tuple[float, ...]] | None = (spec.action.low, spec.action.high)
+        if store.provenance.get("video"):  # zeros in place of numbers: nothing to check
+            self.state_names = self.action_names = ()
+            self.limits = None
 
     def records(self, found: list[Finding]) -> Iterator[Record]:
         for index, file in zip(self.store.indices(), self.store.files(), strict=True):
@@ -80,8 +83,9 @@ class StoreSource:
             except WamError as error:
                 found.append(from_error("unreadable", error, index))
                 continue
-            name = str(file)
-            yield Record(index, name, episode.state.astype(np.float64), episode.action.astype(np.float64), episode.success,
+            name, states, actions = str(file), len(self.state_names), len(self.action_names)
+            yield Record(index, name, episode.state[:, :states].astype(np.float64),
+                         episode.action[:, :actions].astype(np.float64), episode.success,
                          episode.frames, episode.instruction, dict.fromkeys(episode.frames, name), meta=episode.meta)
 
 

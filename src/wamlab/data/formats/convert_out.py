@@ -59,6 +59,10 @@ def export_lerobot(source: EpisodeStore, target: str | Path, *, video: Literal["
         said: dict[int, dict[str, Any]] = {}
         for done, index in enumerate(indices):
             episode = source[index]
+            if not episode.complete:
+                raise DataError("an episode has no actions or states, which LeRobot's format demands", where=source.path,
+                                expected="known actions and states", got=f"episode {index} is a video",
+                                fix="keep the video files it was made from, and import those")
             frames = {CAMERA + name: depth.unpack(value) if name.endswith(depth.SUFFIX) else value for name,
                       value in episode.frames.items()}
             number = writer.add(episode_columns(episode, [entity.name for entity in entities], spec), frames,

@@ -73,7 +73,8 @@ def _float(frames: UInt8[ndarray, "N h w 3"]) -> Float[Tensor, "N 3 h w"]:
 
 def train_inverse(episodes: Sequence[Episode], gaps: Sequence[int], *, camera: str | None = None, seed: int = 0,
                   steps: int = 400, progress: Callable[[int, int], None] | None = None) -> Inverse:
-    """Fit to true frames; the same seed gives the same weights. A tenth of the episodes (at least one) is held out.
+    """Fit to true frames of episodes whose actions are known; the same seed gives the same weights. A tenth of the episodes
+    (at least one) is held out.
 
     Args:
         gaps: numbers of control steps that lie between two frames.
@@ -82,7 +83,7 @@ def train_inverse(episodes: Sequence[Episode], gaps: Sequence[int], *, camera: s
     Raises:
         DataError: with fewer than 3 episodes, or none as long as the largest gap.
     """
-    long = [e for e in episodes if len(e) >= max(gaps)]
+    long = [e for e in episodes if len(e) >= max(gaps) and np.all(e.has_action)]
     if len(long) < 3:
         raise DataError("too few episodes to learn an inverse dynamics", where="train_inverse", got=len(long),
                         expected=f"at least 3 of {max(gaps)} steps or more", fix="collect more")
