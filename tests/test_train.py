@@ -173,6 +173,16 @@ def test_what_a_killed_process_left_is_swept(demos, tmp_path):
     assert [path.name for path in (tmp_path / "run").iterdir()] == [folder.name]
 
 
+def test_datasets_of_different_renderers_are_mixed_only_if_asked(demos, tmp_path):
+    shutil.copytree(demos.path, tmp_path / "other")
+    header = (tmp_path / "other" / "dataset.json").read_text()
+    (tmp_path / "other" / "dataset.json").write_text(header.replace(demos.renderer, "another-renderer"))
+    both = [demos, EpisodeStore.open(tmp_path / "other")]
+    with pytest.raises(WamError, match="--mixed-renderers"):
+        train(tiny("vla"), both, tmp_path / "run")
+    assert train(tiny("vla"), both, tmp_path / "run", mixed_renderers=True).is_dir()
+
+
 def test_play_alone_trains_no_policy(tmp_path):
     play = collect("pushworld", 3, tmp_path / "play", kind="play", workers=1)
     with pytest.raises(WamError, match="no window of the data"):

@@ -7,6 +7,7 @@ random state. With `torchrun`, every process takes its share of each batch and g
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from .data.selection import split
 from .data.store import EpisodeStore
 from .data.windows import Windows
 from .errors import CheckpointError, WamError
-from .models.base import WorldActionModel
 from .optimise import Fit, join_processes
 from .recipe import Recipe
 from .types import Batch
@@ -32,15 +32,11 @@ from .types import Batch
 Progress = Callable[[int, int], None]
 
 
-def windows_for(model: WorldActionModel, stores: Sequence[EpisodeStore], episodes: list[list[int]] | None) -> Windows:
-    return Windows(stores, history=model.history, chunk=model.chunk, offsets=model.offsets, episodes=episodes)
-
-
 class Trainer:
     """Trains one recipe on some stores into a folder: first the representation, then the model."""
 
     def __init__(self, recipe: Recipe, stores: Sequence[EpisodeStore], out: Path, seed: int, device: str = "cpu",
-                 mixture: Mixture | None = None):
+                 mixture: Mixture | None = None, mixed: bool = False):
         self.recipe, self.out, self.seed, self.device, self.mixture = recipe, out, seed, torch.device(device), mixture
         if not stores or not any(len(store) for store in stores):
             raise WamError("there is nothing to train on", where=out, expected="at least one episode", got="none",
@@ -49,9 +45,11 @@ class Trainer:
             torch.manual_seed(seed)
             self.model = recipe.model.build(stores[0].task_spec).to(self.device)
         kept, held = split(stores, held_out=0.05)
-        self.windows = windows_for(self.model, stores, kept)
+        cut = partial(Windows, stores, history=self.model.history, chunk=self.model.chunk, offsets=self.model.offsets,
+                      allow_mixed_renderers=mixed)
+        self.windows = cut(episodes=kept)
         self.data = self.windows.identity()
-        self.held = windows_for(self.model, stores, held) if any(held) else None
+        self.held = cut(episodes=held) if any(held) else None
         self.curves: dict[str, list[list[float]]] = {"codec": [], "train": [], "validation": []}
         self.sources = sources_of(self.windows, self.model.answers(), apart=mixture is not None)
         training = recipe.training
@@ -231,11 +229,12 @@ class Trainer:
 
 
 def train(recipe: Recipe, stores: Sequence[EpisodeStore], out: str | Path, *, seed: int = 0, mixture: Mixture | None = None,
-          progress: Progress | None = None) -> Path:
+          mixed_renderers: bool = False, progress: Progress | None = None) -> Path:
     """Train a recipe on episodes.
 
     Args:
         mixture: how much of each batch comes from each store; None: all windows count alike.
+        mixed_renderers: accept stores whose pictures were drawn in different ways.
         out: folder for checkpoints and the finished model. A run that was stopped goes on from here.
         progress: called with (steps done, steps in all).
 
@@ -246,4 +245,4 @@ def train(recipe: Recipe, stores: Sequence[EpisodeStore], out: str | Path, *, se
         CheckpointError: if `out` holds another run.
         WamError: if there is nothing to train on, or the loss is not finite.
     """
-    return Trainer(recipe, stores, Path(out), seed, join_processes(), mixture).run(progress)
+    return Trainer(recipe, stores, Path(out), seed, join_processes(), mixture, mixed_renderers).run(progress)

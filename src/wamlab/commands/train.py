@@ -46,6 +46,8 @@ class Command:
     """weights of the datasets, WEIGHT,WEIGHT,... or at points of the training PROGRESS:WEIGHT,WEIGHT,... (0 to 1)"""
     temperature: float = 1.0
     """share of a dataset: its weight (without --mix: its number of windows) to the power of 1 / temperature"""
+    mixed_renderers: bool = False
+    """accept datasets whose pictures were drawn in different ways"""
     seed: int = 0
     """initial weights, order of the data and noise"""
     json: bool = False
@@ -65,7 +67,8 @@ class Command:
         stores = [EpisodeStore.open(folder) for folder in self.data]
         mixture = Mixture.parse(self.mix, self.temperature) if self.mix or self.temperature != 1 else None
         with progress(f"train {recipe.name}") as tick:
-            model = train(recipe, stores, self.out, seed=self.seed, mixture=mixture, progress=tick)
+            model = train(recipe, stores, self.out, seed=self.seed, mixture=mixture,
+                          mixed_renderers=self.mixed_renderers, progress=tick)
         seen = read_header(model).get("sources", [])
         if self.json:
             print_json({"checkpoint": model, "recipe": recipe.name, "steps": recipe.training.steps, "seed": self.seed,

@@ -29,7 +29,7 @@ def common_spec(stores: Sequence[EpisodeStore], allow_mixed_renderers: bool) -> 
         if store.renderer != drawn[0].renderer and not allow_mixed_renderers:
             raise DataError("the datasets were rendered differently", where=store.path,
                             expected=f"{drawn[0].renderer} (as {drawn[0].path})", got=store.renderer,
-                            fix="collect both on one machine, or allow mixed renderers explicitly")
+                            fix="collect both on one machine, or ask for it: --mixed-renderers")
     return first.task_spec
 
 
