@@ -26,10 +26,18 @@ class Command:
     --video withholds actions and proprioception, as a video of the same would: to learn from beside episodes with actions.
     "other-body/" before pushworld or a task of Meta-World puts another body into the same world, as someone else's video would.
 
+    --with measures more than the frames at every observation: depth (m) and segmentation (position in the task's entities)
+    of the main camera, contacts (per pair of things: number, normal force in N, place), poses (place and quaternion of
+    every body). Normals and point clouds follow from depth: wamlab.data.geometry.
+
+    --randomise draws camera, light, colour, friction and mass anew for each scene, as a function of the scene alone.
+
     examples:
       wam collect metaworld/drawer-open --episodes 40 --out data/drawer
       wam collect pushworld --episodes 200 --kind play --out data/play
       wam collect other-body/pushworld --episodes 60 --kind expert --video --out data/video
+      wam collect metaworld/push --with depth segmentation contacts poses --out data/push-3d
+      wam collect metaworld/push --randomise camera light colour friction mass --out data/push-varied
       wam collect my_simulator.py:MyWorld --episodes 20 --out data/mine
     """
 
@@ -47,6 +55,10 @@ class Command:
     """withhold actions and proprioception"""
     workers: int = 2
     """processes"""
+    also: Annotated[tuple[Literal["depth", "segmentation", "contacts", "poses"], ...], tyro.conf.arg(name="with")] = ()
+    """what to measure beside the frames"""
+    randomise: tuple[Literal["camera", "light", "colour", "friction", "mass"], ...] = ()
+    """what varies with the scene beside the places of things; Meta-World only"""
     json: bool = False
     """print a JSON document"""
 
@@ -57,7 +69,8 @@ class Command:
 
         with progress(f"collect {self.task}") as tick:
             store = collect(self.task, self.episodes, self.out, seed=self.seed, kind=self.kind, video=self.video,
-                            workers=self.workers, progress=tick)
+                            workers=self.workers, progress=tick, modalities=self.also,
+                            options={"randomise": list(self.randomise)} if self.randomise else {})
         if len(store) < self.episodes:
             raise WamError("the collection is not complete", where=self.out, expected=f"{self.episodes} episodes",
                            got=len(store), fix="run the same command again: it goes on where it was")
