@@ -16,10 +16,10 @@ from scipy.optimize import least_squares
 
 from .backend import mujoco
 
-ARM = 0.1
-"""metres that a radian of wrong orientation counts as"""
-REST = 1e-3
-"""weight that keeps a redundant arm near the angles before"""
+ARM = 0.03
+"""metres that a radian of wrong orientation counts as: the place comes first"""
+REST = 1e-2
+"""metres that a radian away from the angles before counts as: a redundant arm, or one at a limit, does not jump"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class Chain:
             def slope(x: ndarray) -> ndarray:
                 return self._jacobian(x)
 
-            solved = least_squares(gap, before, slope, bounds=(self._low, self._high), xtol=1e-9, ftol=1e-9, max_nfev=30)
+            solved = least_squares(gap, before, slope, bounds=(self._low, self._high), xtol=1e-9, ftol=1e-9, max_nfev=15)
             angles = np.clip(solved.x, self._low + 1e-6, self._high - 1e-6)
             error = self._error(angles, place, orientation)
             joints[number] = angles
