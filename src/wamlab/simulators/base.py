@@ -79,6 +79,19 @@ class Simulator(gymnasium.Env[Observation, ndarray]):
             return {"entities": [entity.name for entity in self.task_spec.entities], "elsewhere": -1}
         return {"unit": "m along the optical axis"} if modality == "depth" else {}
 
+    def steer(self, move: Float64[ndarray, "3"], grip: bool) -> ndarray:
+        """The action by which a person moves the hand to the right, away and up as they see it (each in [-1, 1]); `grip`:
+        the gripper in the other state than at the start. As it stands here, the first channels move along these axes and
+        the fourth closes."""
+        spec = self.task_spec.action
+        low, high = np.array(spec.low, np.float32), np.array(spec.high, np.float32)
+        wanted = np.zeros(spec.width, np.float32)
+        count = min(3, spec.width)
+        wanted[:count] = move[:count]
+        if spec.width > 3:
+            wanted[3] = 1.0 if grip else -1.0
+        return np.where(wanted > 0, wanted * high, -wanted * low).astype(np.float32)
+
     def robot(self) -> Robot | None:
         """What a path of the hand needs to be followed in the scene that is up; None: paths cannot be retargeted to this."""
         return None

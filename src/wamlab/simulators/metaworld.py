@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
+from jaxtyping import Float64
 from numpy import ndarray
 
 from ..errors import SpecError, UnknownName
@@ -156,6 +157,12 @@ class MetaWorld(Simulator):
 
     def conditions(self) -> dict[str, Any]:
         return self._domain.to_json() if self._domain is not None else {}
+
+    def steer(self, move: Float64[ndarray, "3"], grip: bool) -> ndarray:
+        facing = np.radians(self._main.azimuth)
+        ahead, right = np.array([np.cos(facing), np.sin(facing)]), np.array([np.sin(facing), -np.cos(facing)])
+        x, y = move[0] * right + move[1] * ahead
+        return np.clip([x, y, move[2], 1.0 if grip else -1.0], -1, 1).astype(np.float32)
 
     def robot(self) -> Robot:
         world = self.world

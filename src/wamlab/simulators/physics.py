@@ -182,6 +182,9 @@ class PhysicsWorld(Simulator):
             return self._labels[np.where(seen[..., 0] == GEOM, seen[..., 1], -1)]
         raise SpecError("unknown modality", where="render_camera", expected="rgb, depth or segmentation", got=modality)
 
+    def steer(self, move: Float64[ndarray, "3"], grip: bool) -> ndarray:
+        return np.clip([move[0], move[1] + move[2], -1.0 if grip else 1.0], -1, 1).astype(np.float32)
+
     def modalities(self) -> Mapping[str, Callable[[], ndarray]]:
         return {**super().modalities(), "contacts": lambda: self._gauge.contacts(self.data),
                 "poses": lambda: self._gauge.poses(self.data)}
