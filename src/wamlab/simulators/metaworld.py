@@ -73,6 +73,7 @@ class MetaWorld(Simulator):
         vary_start: the hand's start varies with the scene, and some objects more than in the package; False: as in the package.
         other_body: an arm of another colour (the same geometry).
         randomise: what else varies with the scene: any of `randomise.KINDS`.
+        randomise: what else varies with the scene: any of `randomise.KINDS`.
     """
 
     randomisable: ClassVar[tuple[str, ...]] = randomising.KINDS
