@@ -1,4 +1,4 @@
-"""`wam data umi`."""
+"""`wam data umi DIR`."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
     ready --start--> recording --stop--> stopped --keep or discard--> ready in the next scene, or the same again
 
 While nothing is recorded the robot holds still, so that every episode begins as its scene does. Ctrl-C, at any moment, keeps
-what is open; a killed process leaves it to `wam data recover`.
+what is open; a killed process leaves it to `wam data recover DATASET`.
 """
 
 from __future__ import annotations

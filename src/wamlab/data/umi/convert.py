@@ -67,7 +67,7 @@ def import_umi(root: File, target: File, calibration: Calibration, *, hz: float 
                progress: Callable[[int, int], None] | None = None) -> EpisodeStore:
     """Copy recordings into an episode store; those that are there already are left as they are.
 
-    Steps without tracking are not imitated. Whether the task was solved is unknown, and said so.
+    Actions of steps without tracking are unknown. Whether the task was solved is unknown, and said so.
 
     Raises:
         DataError: naming the recording and file that cannot be used, or a recording without a video.
@@ -102,7 +102,7 @@ def episode_of(demonstration: files.Demonstration, calibration: Calibration, spe
                         expected=f"{spec.action.names[channel]}: {spec.action.high[channel]} {spec.action.units[channel]}",
                         got=float(moves[step, channel]), fix="see whether tracking jumped there, and mark it in is_lost")
     return Episode(spec.task, demonstration.instruction, {"main": pictures}, states(path), moves,
-                   np.zeros(len(path) + 1, bool), imitate=~(path.lost[:-1] | path.lost[1:]),
+                   np.zeros(len(path) + 1, bool), has_action=~(path.lost[:-1] | path.lost[1:]),
                    meta={"source": "umi", "recording": demonstration.name, "success": "unknown", "wamlab": code_version(),
                          "renderer": f"umi@{spec.image_size[0]}x{spec.image_size[1]}"})
 
