@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int64, Shaped, UInt8
 from numpy import ndarray
 from torch import Tensor
 
@@ -167,6 +167,9 @@ class Episode:
     imagined: tuple[Imagined, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
     """provenance as JSON values: source, seed, renderer, code version, anything else"""
+    modalities: Mapping[str, Shaped[ndarray, "T1 ..."]] = field(default_factory=dict)
+    """what else was measured at each observation (depth, segmentation, contacts, poses); most episodes have none. What the
+    numbers mean stands in `meta["modalities"]`"""
 
     def __post_init__(self) -> None:
         steps = len(self.action)
@@ -176,12 +179,14 @@ class Episode:
                    "has_action": (known, steps)}
         lengths |= {f"frames/{name}": (value, steps + 1) for name, value in self.frames.items()}
         lengths |= {f"truth/{name}": (value, steps + 1) for name, value in self.truth.items()}
+        lengths |= {f"modalities/{name}": (value, steps + 1) for name, value in self.modalities.items()}
         for name, (value, wanted) in lengths.items():
             if len(value) != wanted:
                 raise DataError(f"{name} has the wrong length", where=f"{self.task}, field {name}",
                                 expected=f"{wanted} ({steps} actions)", got=len(value),
                                 fix="an episode with T actions needs T + 1 observations")
         numbers = {"state": self.state, "action": self.action} | {f"truth/{k}": v for k, v in self.truth.items()}
+        numbers |= {f"modalities/{k}": v for k, v in self.modalities.items()}
         for name, value in numbers.items():
             if not np.isfinite(value).all():
                 bad = int(np.argwhere(~np.isfinite(value))[0, 0])

@@ -11,6 +11,7 @@ import tyro
 from ..errors import WamError
 from ..spec import ActionKind
 from .console import print_json, progress
+from .data_umi import Umi
 
 Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
 
@@ -198,7 +199,8 @@ class Recover:
 
 @dataclass(frozen=True)
 class Command:
-    """Check or play a dataset, move one between this project's episode stores and LeRobot's format, recover a recording.
+    """Check or play a dataset, move one between this project's episode stores and LeRobot's format, bring in recordings of
+    a hand-held gripper, recover a recording.
 
     Every action has --json. `wam data ACTION --help` says more.
 
@@ -207,11 +209,13 @@ class Command:
       wam data import downloads/pusht --out data/pusht --size 64 64
       wam data import phone/clips --like data/drawer --out data/clips
       wam data export data/drawer --out exports/drawer
+      wam data umi recordings/kitchen --robot metaworld/push --out data/kitchen
       wam data view data/drawer
     """
 
     action: (Annotated[Check, tyro.conf.subcommand("check", prefix_name=False)]
              | Annotated[Import, tyro.conf.subcommand("import", prefix_name=False)]
+             | Annotated[Umi, tyro.conf.subcommand("umi", prefix_name=False)]
              | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
              | Annotated[Info, tyro.conf.subcommand("info", prefix_name=False)]
              | Annotated[View, tyro.conf.subcommand("view", prefix_name=False)]

@@ -14,7 +14,7 @@ An episode that an expert did not solve is kept, with `imitate` False: it shows 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -56,8 +56,8 @@ def scene_of(seed: int, index: int) -> int:
 
 
 def collect(task: str, episodes: int, out: str | Path, *, seed: int = 0, kind: str = "expert", video: bool = False,
-            workers: int = 2, progress: Callable[[int, int], None] | None = None,
-            options: Mapping[str, Any] | None = None) -> EpisodeStore:
+            workers: int = 2, progress: Callable[[int, int], None] | None = None, options: Mapping[str, Any] | None = None,
+            modalities: Sequence[str] = ()) -> EpisodeStore:
     """Write episodes 0 to `episodes` - 1 to the dataset `out`; those that are there already are left as they are.
 
     Args:
@@ -66,9 +66,10 @@ def collect(task: str, episodes: int, out: str | Path, *, seed: int = 0, kind: s
         video: withhold actions and proprioception, as in a video of the same.
         workers: processes; 1 stays in this one.
         progress: called with (episodes there, episodes wanted).
+        modalities: what to measure at each observation beside the frames (`Simulator.modalities`).
 
     Raises:
-        UnknownName, WamError: for a task, kind or number that cannot be.
+        UnknownName, WamError: for a task, kind, modality or number that cannot be.
         DataError: if `out` holds another collection or cannot be written.
     """
     if episodes < 1 or workers < 1 or seed < 0:
@@ -80,11 +81,15 @@ def collect(task: str, episodes: int, out: str | Path, *, seed: int = 0, kind: s
     try:
         if simulator.expert() is None and kind != "play":
             raise WamError(f"{task} has no scripted expert", where="kind", expected="play", got=kind)
-        said = {"source": "collect", "kind": kind, "seed": seed, "simulator": task, "options": chosen}
-        said |= {"video": True} if video else {}
+        asked = tuple(sorted(set(modalities)))
+        for name in asked:
+            if name not in simulator.modalities():
+                raise UnknownName(f"modality of {task}", name, simulator.modalities())
+        said: dict[str, Any] = {"source": "collect", "kind": kind, "seed": seed, "simulator": task, "options": chosen}
+        said |= ({"video": True} if video else {}) | ({"modalities": asked} if asked else {})
         store = EpisodeStore.open_or_create(out, simulator.task_spec, simulator.renderer, said)
         wanted = [index for index in range(episodes) if not store.has(index)]
-        job = Collection(task, chosen, Path(out), seed, kind, video)
+        job = Collection(task, chosen, Path(out), seed, kind, video, asked)
         if workers == 1 or len(wanted) <= 1:
             job.write(simulator, wanted, lambda: _report(progress, store, episodes))
         else:
@@ -110,6 +115,7 @@ class Collection:
     seed: int
     kind: str
     video: bool
+    modalities: tuple[str, ...] = ()
 
     def __call__(self, indices: list[int], alive: Callable[[], bool]) -> None:
         simulator = make(self.task, **self.options)
@@ -124,13 +130,13 @@ class Collection:
         for index in indices:
             if not alive():
                 return
-            episode = demonstrate(simulator, kind_of(self.kind, index), self.seed, index)
+            episode = demonstrate(simulator, kind_of(self.kind, index), self.seed, index, self.modalities)
             if not store.has(index):
                 store.put(index, without_actions(episode) if self.video else episode)
             done()
 
 
-def demonstrate(simulator: Simulator, kind: Kind, seed: int, index: int) -> Episode:
+def demonstrate(simulator: Simulator, kind: Kind, seed: int, index: int, modalities: Sequence[str] = ()) -> Episode:
     """Episode `index` of kind `kind`; the simulator's own state before does not matter."""
     scene = scene_of(seed, index)
     generator = np.random.default_rng([seed, index, KINDS.index(kind)])
@@ -143,6 +149,10 @@ def demonstrate(simulator: Simulator, kind: Kind, seed: int, index: int) -> Epis
     if decide is None:
         raise WamError(f"{simulator.task_spec.task} has no scripted expert", where="kind", expected="play", got=kind)
     seen, truths, success, imitate = [observation], [simulator.truth()], [False], list[bool]()
+    measure = {name: simulator.modalities()[name] for name in modalities}
+    measured = {name: [read()] for name, read in measure.items()}
+    described = {"modalities": {name: {"shape": list(measured[name][0].shape), **simulator.describe(name)}
+                                for name in measure}} if measure else {}
     actions: list[ndarray] = []
     budget = min(PLAY_STEPS, simulator.task_spec.max_steps) if kind == "play" else simulator.task_spec.max_steps
     left = budget
@@ -155,6 +165,8 @@ def demonstrate(simulator: Simulator, kind: Kind, seed: int, index: int) -> Epis
             left = min(left, HOLD)
         seen.append(observation)
         truths.append(simulator.truth())
+        for name, read in measure.items():
+            measured[name].append(read())
         actions.append(action)
         success.append(info["success"])
         imitate.append(not disturbed and kind != "play")
@@ -167,7 +179,9 @@ def demonstrate(simulator: Simulator, kind: Kind, seed: int, index: int) -> Epis
         truth={entity.name: np.stack([one[entity.name] for one in truths]) for entity in spec.entities},
         imitate=np.array(imitate) & any(success),
         meta={"source": kind, "seed": seed, "index": index, "scene": scene, "renderer": simulator.renderer,
-              "simulator": type(simulator).__name__, "wamlab": code_version(), "burst": burst})
+              "simulator": type(simulator).__name__, "wamlab": code_version(), "burst": burst, **described,
+              **({"conditions": simulator.conditions()} if simulator.conditions() else {})},
+        modalities={name: np.stack(values) for name, values in measured.items()})
 
 
 def player(simulator: Simulator, generator: np.random.Generator) -> Callable[[], ndarray]:

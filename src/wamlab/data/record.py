@@ -27,6 +27,7 @@ def pack(episode: Episode) -> tuple[dict[str, ndarray], str]:
         arrays["has_action"] = episode.has_action
     arrays |= {f"frames/{name}": value for name, value in episode.frames.items()}
     arrays |= {f"truth/{name}": value for name, value in episode.truth.items()}
+    arrays |= {f"modalities/{name}": value for name, value in episode.modalities.items()}
     for number, record in enumerate(episode.imagined):
         arrays[f"imagined/{number}/action"] = record.action
         if record.frames is not None:
@@ -59,7 +60,7 @@ def unpack(arrays: dict[str, ndarray], text: str, file: Path, with_imagined: boo
         require(value.dtype == wanted, f"{name} has the wrong type", f"{file}, field {name}", wanted.__name__, value.dtype)
     try:
         return Episode(task, instruction, group(arrays, "frames/"), truth=group(arrays, "truth/"), imagined=imagined,
-                       meta=meta, has_state=has_state, **fields)
+                       meta=meta, has_state=has_state, modalities=group(arrays, "modalities/"), **fields)
     except DataError as error:
         raise DataError(error.problem, where=f"{file}, {error.where}", expected=error.expected, got=error.got,
                         fix=error.fix) from error

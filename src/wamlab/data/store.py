@@ -32,6 +32,8 @@ from .record import check_episode, pack, unpack
 
 FORMAT = "wamlab-dataset"
 VERSION = 1
+HEAVY = ("frames/", "imagined/", "modalities/")
+"""arrays that training on frames from the cache does not need"""
 
 
 class EpisodeStore:
@@ -178,9 +180,9 @@ class EpisodeStore:
         return self.load(index)
 
     def load(self, index: int, frames: bool = True) -> Episode:
-        """As `store[index]`; `frames=False` leaves all pictures out and reads only the rest."""
+        """As `store[index]`; `frames=False` leaves all pictures and modalities out and reads only the rest."""
         file = self._file(index)
-        arrays, text = read_arrays(file, lambda name: frames or not name.startswith(("frames/", "imagined/")))
+        arrays, text = read_arrays(file, lambda name: frames or not name.startswith(HEAVY))
         episode = unpack(arrays, text, file, with_imagined=frames)
         check_episode(episode, self.task_spec, file, need_frames=frames)
         return episode

@@ -39,21 +39,30 @@ def make(name: str, **options: Any) -> Simulator:
         if (task := name.removeprefix(OTHER_BODY)) not in known:
             raise UnknownName("task with another body", name, [OTHER_BODY + task for task in known])
         return make(task, **options, other_body=True)
-    if ".py" in name:
-        return _from_file(name)(**options)
-    if name not in tasks():
+    if ".py" not in name and name not in tasks():
         raise UnknownName("task", name, tasks())
+    kind, first = _kind(name)
+    if options.get("randomise") and not kind.randomisable:
+        raise WamError(f"{name} cannot be randomised", where="randomise", expected="a task of Meta-World",
+                       got=", ".join(map(str, options["randomise"])), fix="leave --randomise out, or choose another task")
+    return kind(*first, **options)
+
+
+def _kind(name: str) -> tuple[type[Any], tuple[str, ...]]:
+    """The class of a task, and what it is made with first."""
+    if ".py" in name:
+        return _from_file(name), ()
     if name == "pushworld":
         from .pushworld import PushWorld
 
-        return PushWorld(**options)
+        return PushWorld, ()
     if name.startswith("physics/"):
         from .physics import PhysicsWorld
 
-        return PhysicsWorld(name, **options)
+        return PhysicsWorld, (name,)
     from .metaworld import MetaWorld
 
-    return MetaWorld(name, **options)
+    return MetaWorld, (name,)
 
 
 def _from_file(name: str) -> type[Simulator]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal
 
 import gymnasium
 import numpy as np
@@ -12,6 +12,7 @@ from jaxtyping import Float64, Shaped
 from numpy import ndarray
 
 from ..spec import TaskSpec
+from .robot import Robot
 
 Modality = Literal["rgb", "depth", "segmentation"]
 Observation = dict[str, Any]
@@ -29,6 +30,8 @@ class Simulator(gymnasium.Env[Observation, ndarray]):
     """
 
     task_spec: TaskSpec
+    randomisable: ClassVar[tuple[str, ...]] = ()
+    """what the option `randomise` may name (`randomise.KINDS`); () where the simulator has no such option"""
     renders: bool = True
     """set to False to leave `frames` black and save the time (truth and state do not change)"""
 
@@ -63,6 +66,39 @@ class Simulator(gymnasium.Env[Observation, ndarray]):
         """A scripted expert for the scene that is up: called once per control step, gives the next action
         (already within limits). None: there is none."""
         return None
+
+    def modalities(self) -> Mapping[str, Callable[[], ndarray]]:
+        """What can be measured beside `truth`, by name: functions that measure now and change nothing. Each gives an array
+        whose shape is the same at every step of an episode."""
+        return {"depth": lambda: self.render_camera(modality="depth"),
+                "segmentation": lambda: self.render_camera(modality="segmentation").astype(np.int8)}
+
+    def describe(self, modality: str) -> dict[str, Any]:
+        """What the numbers of a modality mean in the scene that is up, as JSON values."""
+        if modality == "segmentation":
+            return {"entities": [entity.name for entity in self.task_spec.entities], "elsewhere": -1}
+        return {"unit": "m along the optical axis"} if modality == "depth" else {}
+
+    def steer(self, move: Float64[ndarray, "3"], grip: bool) -> ndarray:
+        """The action by which a person moves the hand to the right, away and up as they see it (each in [-1, 1]); `grip`:
+        the gripper in the other state than at the start. As it stands here, the first channels move along these axes and
+        the fourth closes."""
+        spec = self.task_spec.action
+        low, high = np.array(spec.low, np.float32), np.array(spec.high, np.float32)
+        wanted = np.zeros(spec.width, np.float32)
+        count = min(3, spec.width)
+        wanted[:count] = move[:count]
+        if spec.width > 3:
+            wanted[3] = 1.0 if grip else -1.0
+        return np.where(wanted > 0, wanted * high, -wanted * low).astype(np.float32)
+
+    def robot(self) -> Robot | None:
+        """What a path of the hand needs to be followed in the scene that is up; None: paths cannot be retargeted to this."""
+        return None
+
+    def conditions(self) -> dict[str, Any]:
+        """What was randomised in the scene that is up, as JSON values; {} where nothing was."""
+        return {}
 
     @property
     @abstractmethod

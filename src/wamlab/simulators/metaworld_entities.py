@@ -44,26 +44,18 @@ class Entities:
     def _is_articulation(self, joint: int) -> bool:
         model = self._world.model
         hinge_or_slide = model.jnt_type[joint] in (mujoco.mjtJoint.mjJNT_SLIDE, mujoco.mjtJoint.mjJNT_HINGE)
-        return bool(hinge_or_slide) and not self._of_robot(int(model.jnt_bodyid[joint]))
-
-    def _of_robot(self, body: int) -> bool:
-        model = self._world.model
-        while body > 0:
-            if model.body(body).name in ("base", "mocap"):
-                return True
-            body = model.body_parentid[body]
-        return False
+        return bool(hinge_or_slide) and not self._world.of_robot(int(model.jnt_bodyid[joint]))
 
     def _entity_of_geoms(self) -> ndarray:
         """Position in `specs` per geom, -1 for the furniture; the last element is -1 for "no geom"."""
         model, names = self._world.model, [spec.name for spec in self.specs]
-        moving = sorted({int(body) for body in model.jnt_bodyid if not self._of_robot(int(body))})
+        moving = sorted({int(body) for body in model.jnt_bodyid if not self._world.of_robot(int(body))})
         free = [int(model.jnt_bodyid[j]) for j in range(model.njnt) if model.jnt_type[j] == mujoco.mjtJoint.mjJNT_FREE]
         main = free[0] if free and self._world.task != "coffee-button" else max(set(moving) - set(free))
         found = np.full(model.ngeom + 1, -1, np.int32)
         for geom in range(model.ngeom):
             body = int(model.geom_bodyid[geom])
-            if self._of_robot(body):
+            if self._world.of_robot(body):
                 found[geom] = names.index("robot")
             while body > 0 and body not in moving:
                 body = int(model.body_parentid[body])
@@ -76,6 +68,11 @@ class Entities:
     def robot_geoms(self) -> Int64[ndarray, "N"]:
         """Numbers of the geometry that the robot is made of."""
         return np.flatnonzero(self._geom_entity == [spec.name for spec in self.specs].index("robot"))
+
+    @property
+    def owners(self) -> ndarray:
+        """Position in `specs` per geom, -1 for the furniture; one element more."""
+        return self._geom_entity
 
     def robot(self) -> Float64[ndarray, "4"]:
         """Hand position in metres and gripper opening: Meta-World's own proprioception."""

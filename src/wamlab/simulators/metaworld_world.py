@@ -17,7 +17,9 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
+from . import randomise
 from .backend import mujoco
+from .randomise import Domain
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -36,7 +38,7 @@ WIDER = {
 most of them, from the place of its hand alone: the drawer (x, y, z); the puck and its goal"""
 
 _PHYSICS = mujoco.mjtState.mjSTATE_INTEGRATION
-_MODEL_FIELDS = ("body_pos", "body_quat", "site_pos", "site_rgba", "geom_rgba")
+_MODEL_FIELDS = ("body_pos", "body_quat", "site_pos", "site_rgba", *randomise.FIELDS)
 _PLAIN = (bool, int, float, str, np.ndarray, np.generic, type(None))
 
 
@@ -84,16 +86,20 @@ class World:
         self._birth = self.save()
         self.reset(0)
 
-    def reset(self, scene: int) -> None:
+    def reset(self, scene: int, domain: Domain | None = None) -> None:
         """Put up scene `scene`, whatever was there before."""
         env = self.env
         self.load(self._birth)
+        if domain is not None:
+            randomise.set_physics(self.model, domain, self.movable())
         generator = np.random.default_rng([scene, 1])
         offset = generator.uniform(*np.transpose(HAND_RANGE)) if self.vary_start else np.zeros(3)
         # beyond the limits of the controller the hand would jump at the first step
         env.hand_init_pos = np.clip(self._hand_start + offset, env.mocap_low, env.mocap_high)
         env.seed(scene)
         env.reset()
+        if domain is not None:
+            randomise.set_looks(self.model, domain)
         mujoco.mj_forward(self.model, self.data)  # tasks move bodies after the last forward pass
         env._prev_obs = env._get_curr_obs_combined_no_goal()
         self._aliases = self._find_aliases()
@@ -103,6 +109,27 @@ class World:
         self.model.geom_matid[geoms] = -1
         for table in (self.model.geom_rgba, self._birth.model["geom_rgba"]):
             table[geoms, :3] = colour
+
+    def of_robot(self, body: int) -> bool:
+        """Whether a body is part of the arm, or hangs on it."""
+        while body > 0:
+            if self.model.body(body).name in ("base", "mocap"):
+                return True
+            body = int(self.model.body_parentid[body])
+        return False
+
+    def movable(self) -> list[int]:
+        """Bodies that joints move and that are not the robot's, with all that hangs on them."""
+        moving = {int(body) for body in self.model.jnt_bodyid if not self.of_robot(int(body))}
+        return [body for body in range(1, self.model.nbody) if moving & set(self._ancestors(body))]
+
+    def _ancestors(self, body: int) -> list[int]:
+        """The body itself and what it hangs on."""
+        chain = []
+        while body > 0:
+            chain.append(body)
+            body = int(self.model.body_parentid[body])
+        return chain
 
     def _find_aliases(self) -> frozenset[str]:
         """Attributes that are views into MuJoCo's data, such as the place of a finger pad."""
@@ -136,7 +163,7 @@ class World:
         attributes = {name: np.array(value) if isinstance(value, ndarray) else value
                       for name, value in self.env.__dict__.items()
                       if isinstance(value, _PLAIN) and name not in self._aliases}
-        model = {name: getattr(self.model, name).copy() for name in _MODEL_FIELDS}
+        model = randomise.keep(self.model, _MODEL_FIELDS)
         return WorldState(self.task, physics, attributes, model, dict(self.env.np_random.bit_generator.state))
 
     def load(self, state: WorldState) -> None:

@@ -5,7 +5,7 @@ themselves are in `physics_scenes.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..spec import ActionSpec, EntitySpec, TaskSpec
 from .backend import mujoco
 from .base import Modality, Observation, Simulator
 from .checks import checked_action
+from .measure import CONTACT, POSE, Gauge
 from .physics_mjcf import build
 from .physics_scenes import SCENES, STEP, Scene
 from .rendering import fingerprint, open_renderer
@@ -82,6 +83,7 @@ class PhysicsWorld(Simulator):
             "state": gymnasium.spaces.Box(np.array([-1, -1, 0], np.float32), np.array([1, 1, 1], np.float32))})
         self._renderer: Renderer | None = None
         self._labels = self._entity_of_geom()
+        self._gauge = Gauge(self.model, self._labels, tuple(entity.name for entity in self.task_spec.entities))
         self._start: dict[str, tuple[float, float]] = {}
         self._steps = 0
         self.reset(seed=0)
@@ -179,6 +181,22 @@ class PhysicsWorld(Simulator):
             seen = self._renderer.segmentation(size)
             return self._labels[np.where(seen[..., 0] == GEOM, seen[..., 1], -1)]
         raise SpecError("unknown modality", where="render_camera", expected="rgb, depth or segmentation", got=modality)
+
+    def steer(self, move: Float64[ndarray, "3"], grip: bool) -> ndarray:
+        return np.clip([move[0], move[1] + move[2], -1.0 if grip else 1.0], -1, 1).astype(np.float32)
+
+    def modalities(self) -> Mapping[str, Callable[[], ndarray]]:
+        return {**super().modalities(), "contacts": lambda: self._gauge.contacts(self.data),
+                "poses": lambda: self._gauge.poses(self.data)}
+
+    def describe(self, modality: str) -> dict[str, Any]:
+        if modality == "depth":
+            self.render_camera()  # the renderer tells the camera that it drew last
+            assert self._renderer is not None
+            return {**super().describe(modality), "camera": self._renderer.pinhole(self.task_spec.image_size)}
+        if modality == "contacts":
+            return {"pairs": self._gauge.pairs, "channels": CONTACT}
+        return {"bodies": self._gauge.bodies, "channels": POSE} if modality == "poses" else super().describe(modality)
 
     def render(self) -> ndarray:
         return self.render_camera()

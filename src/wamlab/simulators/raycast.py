@@ -38,9 +38,12 @@ class RaycastRenderer(Renderer):
 
     def __init__(self, model: mujoco.MjModel):
         super().__init__(model)
-        self._colours = geom_colours(model)
+        self.repaint()
         self._groups = np.array([1, 1, 1, 0, 0, 0], np.uint8)  # what MuJoCo shows by default
         self._data: mujoco.MjData | None = None
+
+    def repaint(self, tint: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> None:
+        self._colours = geom_colours(self.model) * np.array(tint)
 
     def update(self, data: mujoco.MjData, camera: mujoco.MjvCamera) -> None:
         super().update(data, camera)

@@ -36,6 +36,9 @@ class OpenGLRenderer(Renderer):
         self._mjr.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
         self._closed = False
 
+    def repaint(self, tint: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> None:
+        """Nothing to do: the scene takes colours and lights from the model at each `update`."""
+
     def _draw(self, size: tuple[int, int], colour: bool = True, depth: bool = False) -> tuple[ndarray | None, ndarray | None]:
         self._context.make_current()
         if size != self._size:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
+import numpy as np
 from jaxtyping import Float32, Int32, UInt8
 from numpy import ndarray
 
@@ -25,6 +27,21 @@ class Renderer(ABC):
     def update(self, data: mujoco.MjData, camera: mujoco.MjvCamera) -> None:
         """Take over the state of `data` as `camera` sees it; the pictures below are of this moment."""
         mujoco.mjv_updateScene(self.model, data, self._option, self._perturb, camera, mujoco.mjtCatBit.mjCAT_ALL, self.scene)
+
+    def pinhole(self, size: tuple[int, int]) -> dict[str, Any]:
+        """The camera of the last `update` as JSON values, in the convention of `data.geometry.Pinhole`."""
+        left, right = self.scene.camera[0], self.scene.camera[1]
+        forward, up = np.array(left.forward, np.float64), np.array(left.up, np.float64)
+        axes = np.stack([np.cross(forward, up), -up, forward], axis=1)
+        place = (np.array(left.pos, np.float64) + np.array(right.pos, np.float64)) / 2
+        return {"focal": float(size[0] / 2 * left.frustum_near / left.frustum_top),
+                "centre": [(size[1] - 1) / 2, (size[0] - 1) / 2], "position": place.tolist(), "rotation": axes.tolist(),
+                "far": float(0.999 * self.model.vis.map.zfar * self.model.stat.extent)}
+
+    @abstractmethod
+    def repaint(self, tint: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> None:
+        """Take notice of colours that were changed in the model; `tint` is the light's colour where the model's own
+        lights are not drawn."""
 
     @abstractmethod
     def rgb(self, size: tuple[int, int]) -> UInt8[ndarray, "h w 3"]: ...

@@ -30,7 +30,7 @@ from .semantics import guess_kind
 from .sidecar import Sidecar, read_sidecar
 
 Progress = Callable[[int, int], None]
-CAMERA = "observation.images."
+CAMERA, MODALITY = "observation.images.", "modality."
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def read_episode(dataset: LeRobot, index: int, spec: TaskSpec, sidecar: Sidecar 
         raise DataError("the episode has fewer than two frames", where=f"{row.source}, field length", expected="2 or more",
                         got=row.length)
     said = dict(sidecar.episodes.get(index, {})) if sidecar else {}
-    extras = [name for name in info.columns if name.startswith("truth.")] if sidecar else []
+    extras = [name for name in info.columns if name.startswith(("truth.", MODALITY))] if sidecar else []
     wanted = [name for name in (state, "next.success", "wam.imitate") if name in info.columns]
     columns = dataset.columns(index, ["action", "task_index", *wanted, *extras])
     action = columns["action"].reshape(row.length, -1).astype(np.float32)
@@ -166,8 +166,21 @@ def read_episode(dataset: LeRobot, index: int, spec: TaskSpec, sidecar: Sidecar 
         meta["success"] = "unknown"
     instruction = dataset.instruction(index, int(columns["task_index"].reshape(-1)[0]))
     return Episode(spec.task, instruction, frames, values, action[:-1].copy(), success,
-                   truth={name.removeprefix("truth."): columns[name].astype(np.float64) for name in extras}, imitate=imitate,
-                   meta=meta)
+                   truth={name.removeprefix("truth."): columns[name].astype(np.float64) for name in extras
+                          if name.startswith("truth.")}, imitate=imitate, meta=meta,
+                   modalities={name.removeprefix(MODALITY): _shaped(columns[name], meta, name.removeprefix(MODALITY))
+                               for name in extras if name.startswith(MODALITY)})
+
+
+def _shaped(rows: ndarray, meta: dict[str, Any], name: str) -> ndarray:
+    """A modality in the shape that the episode's provenance says. Raises DataError."""
+    said = meta.get("modalities")
+    shape = said[name].get("shape") if isinstance(said, dict) and isinstance(said.get(name), dict) else None
+    if not isinstance(shape, list) or not all(isinstance(side, int) and side > 0 for side in shape) or \
+            int(np.prod(shape)) != rows[0].size:
+        raise DataError("a modality has no shape", where=f"meta/wamlab.json, field episodes.meta.modalities.{name}.shape",
+                        expected=f"sides of {rows[0].size} numbers", got=shape, fix="export the dataset again")
+    return rows.reshape(len(rows), *shape)
 
 
 def fit(frames: ndarray, size: tuple[int, int]) -> UInt8[ndarray, "N h w 3"]:

@@ -15,7 +15,7 @@ from ...spec import TaskSpec
 from ...types import Episode
 from ..store import EpisodeStore
 from . import depth
-from .convert import CAMERA
+from .convert import CAMERA, MODALITY
 from .features import Feature
 from .lerobot_write import Writer
 from .sidecar import FILE, SUMS, Sidecar, sums
@@ -54,6 +54,9 @@ def export_lerobot(source: EpisodeStore, target: str | Path, *, video: Literal["
         info = {"is_depth_map": True, "unit": "m", "scale": depth.SCALE} if deep else {}
         kind = "image" if deep or video == "lossless" else "video"
         features[CAMERA + camera] = Feature(kind, (*spec.image_size, 1 if deep else 3), info=info)
+    measured = {MODALITY + name: Feature(str(value.dtype), (value[0].size,))
+                for name, value in source[indices[0]].modalities.items()}
+    features |= measured
     with taking_place(Path(target)) as root:
         writer = Writer(root, features, fps=fps, robot_type=robot_type, codec=video if video != "lossless" else "h264")
         said: dict[int, dict[str, Any]] = {}
@@ -63,6 +66,10 @@ def export_lerobot(source: EpisodeStore, target: str | Path, *, video: Literal["
                 raise DataError("an episode has no actions or states, which LeRobot's format demands", where=source.path,
                                 expected="known actions and states", got=f"episode {index} is a video",
                                 fix="keep the video files it was made from, and import those")
+            if {MODALITY + name for name in episode.modalities} != set(measured):
+                raise DataError("the episodes differ in what was measured", where=f"{source.path}, episode {index}",
+                                expected=", ".join(measured) or "no modality", got=", ".join(episode.modalities) or "none",
+                                fix="export those with and those without into two datasets")
             frames = {CAMERA + name: depth.unpack(value) if name.endswith(depth.SUFFIX) else value for name,
                       value in episode.frames.items()}
             number = writer.add(episode_columns(episode, [entity.name for entity in entities], spec), frames,
@@ -88,4 +95,5 @@ def episode_columns(episode: Episode, entities: list[str], spec: TaskSpec) -> Ma
                "wam.imitate": np.append(episode.imitate, False)[:, None]}
     if spec.state:
         columns["observation.state"] = episode.state
+    columns |= {MODALITY + name: value.reshape(len(value), -1) for name, value in episode.modalities.items()}
     return columns | {f"truth.{name}": episode.truth[name] for name in entities}

@@ -28,6 +28,8 @@ DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 EPISODES = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 PER_CHUNK = 1000
+WIDEST = 512
+"""numbers of the widest column of which statistics are kept; wider ones are pictures in disguise"""
 PARQUET: dict[str, Any] = {"compression": "snappy", "use_dictionary": True, "write_page_checksum": True}
 
 
@@ -98,7 +100,7 @@ class Tally:
         """Count an episode in; returns its own statistics per feature."""
         own = {}
         for name, feature in self.features.items():
-            if feature.dtype in NUMBERS:
+            if feature.dtype in NUMBERS and np.prod(feature.shape) <= WIDEST:
                 self.vectors.setdefault(name, []).append(np.asarray(columns[name]).reshape(-1, *feature.shape))
                 own[name] = vector_statistics(self.vectors[name][-1])
             elif feature.picture and not feature.depth:

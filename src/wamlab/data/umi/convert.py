@@ -1,0 +1,117 @@
+"""Hand-held recordings as an episode store of their own: what the hand did, and what its camera saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path as File
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from numpy import ndarray
+from scipy.spatial.transform import Rotation
+
+from ...errors import DataError
+from ...spec import ActionSpec, TaskSpec
+from ...types import Episode
+from ..formats.convert import fit
+from ..formats.video import probe, read_frames
+from ..store import EpisodeStore, code_version
+from . import files
+from .calibrate import Calibration
+from .path import Path, path_of
+
+STATE = ("x (m)", "y (m)", "z (m)", *(f"rotation {row}{column}" for column in "12" for row in "123"), "opening (0..1)")
+ACTION = ActionSpec(("x", "y", "z", "rx", "ry", "rz", "opening"), (-0.2,) * 3 + (-1.0,) * 3 + (0.0,),
+                    (0.2,) * 3 + (1.0,) * 4, ("m/step",) * 3 + ("rad/step",) * 3 + ("0..1",), "delta")
+"""changes along and about the axes of the robot's base; the opening is a target"""
+BLOCK = 4
+"""frames that are decoded together, so that a long video of large pictures needs little memory"""
+
+
+def states(path: Path) -> Float32[ndarray, "T1 10"]:
+    """Place, the first two columns of the rotation matrix (Zhou et al. 2019: continuous, unlike angles), opening."""
+    matrix = path.track.rotation.as_matrix()
+    return np.concatenate([path.track.position, matrix[:, :, 0], matrix[:, :, 1], path.opening[:, None]],
+                          1).astype(np.float32)
+
+
+def actions(path: Path) -> Float32[ndarray, "T 7"]:
+    """From each observation to the next."""
+    turn = (path.track.rotation[1:] * path.track.rotation[:-1].inv()).as_rotvec()
+    return np.concatenate([np.diff(path.track.position, axis=0), turn, path.opening[1:, None]], 1).astype(np.float32)
+
+
+def frames(video: File, times: ndarray, size: tuple[int, int]) -> UInt8[ndarray, "T1 h w 3"]:
+    """The pictures nearest to the times (seconds from the first picture), at a size.
+
+    Raises:
+        DataError: if the video does not reach so far, or cannot be read.
+    """
+    info = probe(video)
+    clock = (info.ticks - info.ticks[0]).astype(np.float64) * float(info.time_base)
+    period = float(np.median(np.diff(clock))) if len(clock) > 1 else 0.0
+    if times[0] < -period or times[-1] > clock[-1] + period:
+        raise DataError("the video does not cover the recording", where=video, expected=f"{times[0]:.2f} to {times[-1]:.2f} s",
+                        got=f"0 to {clock[-1]:.2f} s", fix="see that trajectory and video belong together")
+    middle = (clock[1:] + clock[:-1]) / 2
+    nearest = np.searchsorted(middle, times)
+    out = np.empty((len(times), *size, 3), np.uint8)
+    for first in range(0, len(times), BLOCK):
+        block = nearest[first:first + BLOCK]
+        read = read_frames(info, int(block[0]), int(block[-1] - block[0]) + 1)
+        out[first:first + len(block)] = fit(read[block - block[0]], size)
+    return out
+
+
+def import_umi(root: File, target: File, calibration: Calibration, *, hz: float = 10.0, size: tuple[int, int] = (64, 64),
+               progress: Callable[[int, int], None] | None = None) -> EpisodeStore:
+    """Copy recordings into an episode store; those that are there already are left as they are.
+
+    Actions of steps without tracking are unknown. Whether the task was solved is unknown, and said so.
+
+    Raises:
+        DataError: naming the recording and file that cannot be used, or a recording without a video.
+    """
+    folders = files.demonstrations(root)
+    first = files.read(folders[0])
+    spec = TaskSpec(f"umi/{root.resolve().name}", first.instruction, ("main",), size, STATE, ACTION, (), hz, 1000)
+    store = EpisodeStore.open_or_create(target, spec, f"umi@{size[0]}x{size[1]}", {"source": "umi", "hz": hz,
+                                                                                 "name": root.resolve().name})
+    for index, folder in enumerate(folders):
+        if not store.has(index):
+            demonstration = files.read(folder)
+            if demonstration.video is None:
+                raise DataError("the recording has no video", where=folder, expected="raw_video.mp4", got="none",
+                                fix="add it, or retarget to a simulator's robot, which sees for itself: --robot TASK")
+            store.put(index, episode_of(demonstration, calibration, spec))
+        if progress:
+            progress(index + 1, len(folders))
+    return store
+
+
+def episode_of(demonstration: files.Demonstration, calibration: Calibration, spec: TaskSpec) -> Episode:
+    """One recording as an Episode."""
+    assert demonstration.video is not None
+    path = path_of(demonstration, calibration, spec.control_hz)
+    pictures = frames(demonstration.video, path.track.time + calibration.video_latency, spec.image_size)
+    moves = actions(path)
+    over = np.clip(moves, spec.action.low, spec.action.high) != moves
+    if over.any():
+        step, channel = (int(number) for number in np.argwhere(over)[0])
+        raise DataError("the hand moved faster than a hand moves", where=f"{demonstration.name}, step {step}",
+                        expected=f"{spec.action.names[channel]}: {spec.action.high[channel]} {spec.action.units[channel]}",
+                        got=float(moves[step, channel]), fix="see whether tracking jumped there, and mark it in is_lost")
+    return Episode(spec.task, demonstration.instruction, {"main": pictures}, states(path), moves,
+                   np.zeros(len(path) + 1, bool), has_action=~(path.lost[:-1] | path.lost[1:]),
+                   meta={"source": "umi", "recording": demonstration.name, "success": "unknown", "wamlab": code_version(),
+                         "renderer": f"umi@{spec.image_size[0]}x{spec.image_size[1]}"})
+
+
+def pose_of(state: Float32[ndarray, "*any 10"]) -> tuple[ndarray, Rotation]:
+    """(places, rotations) of `states`; the inverse but for rounding."""
+    flat = state.reshape(-1, 10).astype(np.float64)
+    x, y = flat[:, 3:6], flat[:, 6:9]
+    x = x / np.linalg.norm(x, axis=1, keepdims=True)
+    y = y - (x * y).sum(1, keepdims=True) * x
+    y = y / np.linalg.norm(y, axis=1, keepdims=True)
+    return flat[:, :3], Rotation.from_matrix(np.stack([x, y, np.cross(x, y)], 2))

@@ -1,0 +1,81 @@
+"""From a recording to the path that a robot's hand should take: its clock, its frame, its rate; and where it could not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float64
+from numpy import ndarray
+from scipy.spatial.transform import Rotation
+
+from ...errors import DataError
+from ...simulators.robot import Robot
+from .calibrate import Calibration
+from .files import Demonstration
+from .track import Track, smooth
+
+GAP = 0.25
+"""seconds of lost tracking that are bridged; longer ones are marked"""
+REACH, TURN = 0.005, 15.0
+"""metres and degrees by which the arm may miss the path and its own orientation"""
+TILT = 30.0
+"""degrees by which the hand may have been held otherwise than the robot holds it"""
+REASONS = {"lost": "tracking was lost", "outside": "outside the box of the robot's control",
+           "unreachable": "out of the arm's reach",
+           "fast": "faster than the control can command", "joints": "faster than a joint can turn",
+           "tilted": "held otherwise than the robot can hold its hand"}
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """What the hand did, in the robot's frame, at the robot's rate."""
+
+    hz: float
+    track: Track
+    """T + 1 poses of the point that the robot moves; time 0 is the recording's clock"""
+    opening: Float64[ndarray, "T1"]
+    """of the robot's gripper"""
+    lost: Bool[ndarray, "T1"]
+
+    def __len__(self) -> int:
+        """Number of steps T."""
+        return len(self.track) - 1
+
+
+def path_of(demonstration: Demonstration, calibration: Calibration, hz: float) -> Path:
+    """Align, smooth, move into the robot's frame and sample.
+
+    Raises:
+        DataError: if the recording is shorter than half a second.
+    """
+    pose = smooth(demonstration.pose.later(-calibration.pose_latency)).moved(calibration.world, calibration.tool)
+    count = int((pose.time[-1] - pose.time[0]) * hz + 1e-6)
+    if count < hz / 2:
+        raise DataError("the recording is too short", where=demonstration.name, expected="0.5 s or more",
+                        got=f"{pose.time[-1] - pose.time[0]:.2f} s")
+    times = pose.time[0] + np.arange(count + 1) / hz
+    width, (a, b) = demonstration.width, calibration.opening
+    opening = np.ones(count + 1) if width is None else np.clip(
+        a * np.interp(times + calibration.width_latency, width.time, width.value) + b, 0, 1)
+    known = demonstration.pose.time - calibration.pose_latency
+    after = np.clip(np.searchsorted(known, times), 1, len(known) - 1)
+    lost = (known[after] - known[after - 1] > GAP) & (times > known[after - 1]) & (times < known[after])
+    return Path(hz, pose.at(np.minimum(times, pose.time[-1])), opening, lost)
+
+
+def filtered(path: Path, robot: Robot) -> dict[str, Bool[ndarray, "T"]]:
+    """Which steps the robot could not do, by reason (`REASONS`); a step is wrong if either of its ends is."""
+    place, seconds = path.track.position, 1 / path.hz
+    followed = robot.follow(place)
+    tilt = np.degrees((Rotation.from_quat(robot.orientation).inv() * path.track.rotation).magnitude())
+
+    def step(wrong: Bool[ndarray, "T1"]) -> Bool[ndarray, "T"]:
+        return wrong[:-1] | wrong[1:]
+
+    outside = np.any((place < robot.low) | (place > robot.high), axis=1)
+    missed = (followed.miss > REACH) | (np.degrees(followed.turned) > TURN)
+    return {"lost": step(path.lost), "outside": step(outside), "unreachable": step(missed),
+            "fast": np.any(np.abs(np.diff(place, axis=0)) > robot.step, axis=1),
+            "joints": np.any(np.abs(np.diff(followed.joints, axis=0)) > robot.joint_speed * seconds, axis=1),
+            "tilted": step(tilt > TILT)}
