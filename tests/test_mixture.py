@@ -38,6 +38,7 @@ def test_shares_follow_weights_temperature_and_schedule():
     assert np.allclose(Mixture.parse(["3,1"]).course(4, [10, 1000]), [[0.75, 0.25]] * 4)
     assert np.allclose(Mixture().course(2, [10, 30]), [[0.25, 0.75]] * 2), "without weights, every window counts alike"
     assert np.allclose(Mixture(temperature=2.0).course(1, [1, 9]), [[0.25, 0.75]])
+    assert np.allclose(Mixture(temperature=1e-3).course(1, [1, 2]), [[0, 1]]), "small powers of small numbers are still numbers"
     assert np.allclose(Mixture(temperature=1e9).course(1, [1, 9]), [[0.5, 0.5]])
     course = Mixture.parse(["0:0,1", "0.5:1,1", "1:1,0"]).course(1000, [5, 5])
     assert course[0, 0] < 0.01 and abs(course[499, 0] - 0.5) < 0.01 and course[-1, 1] < 0.01
@@ -97,6 +98,12 @@ def test_every_window_comes_once_before_any_comes_again(weights, sizes, batch, p
             times = np.bincount(mine, minlength=sum(sizes))[parts[2 * number + other]]
             assert part["drawn"] == len(mine) and part["windows"] == len(times) and np.ptp(times) <= 1
             assert part["epochs"] == pytest.approx(len(mine) / len(times), abs=1e-4)
+
+
+def test_play_has_its_share_of_the_smallest_source():
+    """A source with two windows per batch: a quarter of them is half a window each step."""
+    draws = Draws([Source("s", np.arange(50), np.arange(50, 60))], np.ones((40, 1)), 2, 0.25, 0)
+    assert [part["drawn"] for part in draws.seen(40)] == [60, 20] and [part["drawn"] for part in draws.seen(8)] == [12, 4]
 
 
 def test_one_source_is_drawn_as_ever():

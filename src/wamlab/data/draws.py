@@ -64,7 +64,7 @@ class Draws:
         self.pools: list[tuple[str, str, Int64[ndarray, "_"], list[int], int]] = []
         for number, (source, counts) in enumerate(zip(sources, apportion(shares, batch).T, strict=True)):
             share = play_share if len(source.imitated) else 1.0
-            played = np.minimum(np.round(share * counts), counts).astype(np.int64) if len(source.others) else counts * 0
+            played = np.diff(np.round(share * np.cumsum(counts)), prepend=0).astype(np.int64) * bool(len(source.others))
             for offset, kind, pool, part in ((0, "imitated", source.imitated, counts - played),
                                              (3, "not imitated", source.others, played)):
                 if len(pool):

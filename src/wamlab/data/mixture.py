@@ -73,13 +73,14 @@ class Mixture:
                            expected="weight 0", got=f"weights up to {weights[:, number].max():g}",
                            fix="leave the dataset out, or choose a model that answers: future sought, action absent")
         progress = (np.arange(steps) + 0.5) / steps
-        flat = np.stack([np.interp(progress, times, column) for column in weights.T], 1) ** (1 / self.temperature)
+        now = np.stack([np.interp(progress, times, column) for column in weights.T], 1)
+        flat = (now / now.max(1, keepdims=True)) ** (1 / self.temperature)
         return np.asarray(flat / flat.sum(1, keepdims=True))
 
 
 def apportion(shares: Float64[ndarray, "T S"], batch: int) -> Int64[ndarray, "T S"]:
     """How many windows of each batch come from each source: whole numbers that add up to `batch`, none from a source whose
-    share is 0 and, over the steps, no source ahead or behind by a whole batch: what rounding leaves is carried on."""
+    share is 0. What rounding leaves is carried on: a source is never off by as many windows as there are sources."""
     counts = np.zeros(shares.shape, np.int64)
     owed = np.zeros(shares.shape[1])
     for step, share in enumerate(shares):
