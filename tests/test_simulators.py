@@ -132,7 +132,7 @@ def test_worker_processes_do_not_say_it_again():
 
 @pytest.mark.sim
 @pytest.mark.parametrize("environment", [{"WAMLAB_RENDERER": "raycast"}, {"MUJOCO_GL": "disable"},
-                                         {"MUJOCO_GL": "nonsense"}, {"WAMLAB_RENDERER": "nonsense"}])
+                                         {"MUJOCO_GL": "nonsense"}])
 def test_without_opengl_pictures_come_from_ray_casting(environment: dict):
     done = run_python(
         "import numpy as np\n"
@@ -146,3 +146,9 @@ def test_without_opengl_pictures_come_from_ray_casting(environment: dict):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("raycast-")
     assert done.stderr.count("no OpenGL on this machine") == ("nonsense" in str(environment))  # said once, not if asked for
+
+
+@pytest.mark.sim
+def test_a_renderer_that_does_not_exist_is_refused():
+    done = run_python(FINGERPRINT, WAMLAB_RENDERER="osmessa")
+    assert done.returncode != 0 and "did you mean osmesa?" in done.stderr
