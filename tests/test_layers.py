@@ -17,7 +17,7 @@ LAYERS = [
     ("data",),
     ("parts",),
     ("models",),
-    ("recipe", "checkpoint", "optimise", "train"),
+    ("recipe", "checkpoint", "optimise", "train", "labels"),
     ("control",),
     ("simulators.surrogate", "evaluate"),
     ("report",),

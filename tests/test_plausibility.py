@@ -3,14 +3,12 @@
 import numpy as np
 import pytest
 
-from wamlab.control.collect import collect
 from wamlab.errors import DataError
 from wamlab.evaluate.branches import Protocol, make_branches
 from wamlab.evaluate.imagining import Futures
 from wamlab.evaluate.metrics import Evidence, get
 from wamlab.evaluate.plausibility.decoders import kinematic
 from wamlab.evaluate.plausibility.evidence import decode_branches, score_plausibility
-from wamlab.evaluate.plausibility.inverse import train_inverse
 
 OFFSETS = (2, 4)
 OPTIONS = {"size": 32}
@@ -133,16 +131,3 @@ def test_kinematics_need_motion(branches, read):
     actions = generator.uniform(-1, 1, (40, 2, 2))
     path = np.concatenate([np.zeros((40, 1, 2)), np.cumsum(0.02 * actions, 1)], 1)
     assert kinematic(read, robot, path, actions).weight == pytest.approx(np.array([[50, 0], [0, 50], [0, 0]]), abs=0.1)
-
-
-def test_inverse_dynamics_learns_from_true_frames(tmp_path):
-    store = collect("pushworld", 14, tmp_path / "play", kind="play", workers=1)
-    episodes = tuple(store)
-    taught, blank = train_inverse(episodes, (2, 4), steps=100), train_inverse(episodes, (2, 4), steps=1)
-    assert taught.error < 0.75 * blank.error and taught.error < 0.8
-    again = train_inverse(episodes, (2, 4), steps=1)
-    frames = episodes[0].frames["main"]
-    assert np.array_equal(again(frames[:3], frames[2:5], 2), blank(frames[:3], frames[2:5], 2))
-    assert taught(frames[:0], frames[:0], 2).shape == (0, 2)
-    with pytest.raises(DataError, match="too few episodes"):
-        train_inverse(episodes[:2], (2, 4))

@@ -15,7 +15,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from . import __version__
 from .config import from_json, to_json
@@ -55,15 +55,20 @@ def save(folder: Path, tensors: Mapping[str, Tensor], recipe: Recipe, task_spec:
         tensors: names to tensors; storage may be shared.
         extra: JSON values to keep with it (step, seed, curves).
     """
+    header = {"format": FORMAT, "version": __version__, "recipe": to_json(recipe), "task_spec": to_json(task_spec)}
+    write(folder, tensors, header | dict(extra))
+
+
+def write(folder: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    """Tensors and a JSON header as one folder, atomically; the header's "format" says what kind it is."""
     with whole(folder) as draft:
         save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()},
                   draft / "tensors.safetensors")
-        header = {"format": FORMAT, "version": __version__, "recipe": to_json(recipe), "task_spec": to_json(task_spec)}
-        (draft / "checkpoint.json").write_text(json.dumps(header | dict(extra), indent=1, sort_keys=True))
+        (draft / "checkpoint.json").write_text(json.dumps(dict(header), indent=1, sort_keys=True))
 
 
-def read_header(folder: Path) -> dict[str, Any]:
-    """The JSON part.
+def read_header(folder: Path, kind: str = FORMAT) -> dict[str, Any]:
+    """The JSON part of a folder of that kind.
 
     Raises:
         CheckpointError: if it is missing, damaged or of another format.
@@ -77,8 +82,8 @@ def read_header(folder: Path) -> dict[str, Any]:
     except (ValueError, UnicodeDecodeError) as error:
         raise CheckpointError("the checkpoint's header is damaged", where=path, expected="JSON", got=error,
                               fix="train again or restore the file") from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise CheckpointError("the checkpoint has another format", where=path, expected=FORMAT,
+    if not isinstance(header, dict) or header.get("format") != kind:
+        raise CheckpointError("the checkpoint has another format", where=path, expected=kind,
                               got=header.get("format") if isinstance(header, dict) else type(header).__name__,
                               fix="train again with this version")
     return header
@@ -121,7 +126,7 @@ def load_model(folder: str | Path, recipe: Recipe | None = None) -> WorldActionM
     return model.eval().requires_grad_(False)
 
 
-def fill(model: WorldActionModel, tensors: Mapping[str, Tensor], where: Path) -> None:
+def fill(model: nn.Module, tensors: Mapping[str, Tensor], where: Path) -> None:
     """Load weights strictly.
 
     Raises:

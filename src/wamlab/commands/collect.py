@@ -22,7 +22,7 @@ class Command:
 
     expert: the script's own actions. noisy: the same with one disturbance per episode from which the expert recovers
     (the disturbed steps are marked and are never imitated). play: random contact-seeking motion, to learn dynamics from.
-    mixed: some of each.
+    mixed: some of these three. compass: steps of one size in eight directions and pauses, to measure labels for video with.
 
     --video withholds actions and proprioception, as a video of the same would: to learn from beside episodes with actions.
     "other-body/" before pushworld or a task of Meta-World puts another body into the same world, as someone else's video would.
@@ -54,7 +54,7 @@ class Command:
     """folder of the dataset; made if it is not there"""
     episodes: int = 30
     """number of episodes that the dataset has at the end"""
-    kind: Literal["expert", "noisy", "play", "mixed"] = "noisy"
+    kind: Literal["expert", "noisy", "play", "mixed", "compass"] = "noisy"
     """who acts"""
     seed: int = 0
     """which scenes: episode i shows scene (10000 * seed + i) modulo 1000000; evaluation begins at 1000000"""

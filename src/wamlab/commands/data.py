@@ -11,7 +11,8 @@ import tyro
 from ..errors import WamError
 from ..spec import ActionKind
 from .console import print_json, progress
-from .data_umi import Umi
+    """Check or play a dataset, move one between this project's episode stores and LeRobot's format, bring in recordings of
+    a hand-held gripper, label video, recover a recording.
 
 Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
 
@@ -201,6 +202,8 @@ class Recover:
 class Command:
     """Check or play a dataset, move one between this project's episode stores and LeRobot's format, bring in recordings of
     a hand-held gripper, recover a recording.
+    """Check or play a dataset, move one between this project's episode stores and LeRobot's format, label video, recover a
+    recording.
 
     Every action has --json. `wam data ACTION --help` says more.
 
@@ -211,6 +214,7 @@ class Command:
       wam data export data/drawer --out exports/drawer
       wam data umi recordings/kitchen --robot metaworld/push --out data/kitchen
       wam data view data/drawer
+      wam data label data/video data/labelled --by inverse --known data/demos
     """
 
     action: (Annotated[Check, tyro.conf.subcommand("check", prefix_name=False)]
@@ -219,6 +223,7 @@ class Command:
              | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
              | Annotated[Info, tyro.conf.subcommand("info", prefix_name=False)]
              | Annotated[View, tyro.conf.subcommand("view", prefix_name=False)]
+             | Annotated[Label, tyro.conf.subcommand("label", prefix_name=False)]
              | Annotated[Recover, tyro.conf.subcommand("recover", prefix_name=False)])
 
     def __call__(self) -> int:

@@ -7,6 +7,7 @@ collection that was interrupted goes on where it was.
 - noisy: the same with one burst of 2 to 4 control steps of a constant random action, from which the expert recovers.
   During the burst `imitate` is False: the actions teach dynamics, not the task.
 - play: random motion that seeks contact with the object; `imitate` is False throughout.
+- compass: motion of one size in eight directions, and standing still, to measure what a labeller finds (`compass.py`).
 - mixed: in every ten episodes four noisy, three expert and three of play (`MIXTURE`).
 
 An episode that an expert did not solve is kept, with `imitate` False: it shows the world, not how to do the task.
@@ -27,10 +28,13 @@ from ..data.video import without_actions
 from ..errors import UnknownName, WamError
 from ..simulators import Simulator, make
 from ..types import Episode
+from .compass import compass_player
 from .workers import in_workers
 
-Kind = Literal["expert", "noisy", "play"]
-KINDS: tuple[Kind, ...] = ("expert", "noisy", "play")
+Kind = Literal["expert", "noisy", "play", "compass"]
+KINDS: tuple[Kind, ...] = ("expert", "noisy", "play", "compass")
+AIMLESS: tuple[Kind, ...] = ("play", "compass")
+"""kinds that do not try to solve the task"""
 MIXTURE: tuple[Kind, ...] = ("noisy", "expert", "play", "noisy", "expert", "noisy", "play", "noisy", "expert", "play")
 HOLD = 8
 """control steps that an expert goes on after the first success"""
@@ -62,7 +66,7 @@ def collect(task: str, episodes: int, out: str | Path, *, seed: int = 0, kind: s
 
     Args:
         task: a name for `simulators.make`; `options` are its keyword arguments.
-        kind: "expert", "noisy", "play" or "mixed".
+        kind: "expert", "noisy", "play", "compass" or "mixed".
         video: withhold actions and proprioception, as in a video of the same.
         workers: processes; 1 stays in this one.
         progress: called with (episodes there, episodes wanted).
@@ -79,8 +83,8 @@ def collect(task: str, episodes: int, out: str | Path, *, seed: int = 0, kind: s
     chosen = dict(options or {})
     simulator = make(task, **chosen)
     try:
-        if simulator.expert() is None and kind != "play":
-            raise WamError(f"{task} has no scripted expert", where="kind", expected="play", got=kind)
+        if simulator.expert() is None and kind not in AIMLESS:
+            raise WamError(f"{task} has no scripted expert", where="kind", expected=" or ".join(AIMLESS), got=kind)
         asked = tuple(sorted(set(modalities)))
         for name in asked:
             if name not in simulator.modalities():
@@ -145,23 +149,25 @@ def demonstrate(simulator: Simulator, kind: Kind, seed: int, index: int, modalit
     start, length = (int(generator.integers(1, 15)), int(generator.integers(2, 5))) if kind == "noisy" else (-1, 0)
     push = generator.uniform(low, high)
     observation, _ = simulator.reset(seed=scene)
-    decide = player(simulator, generator) if kind == "play" else simulator.expert()
+    makers = {"play": player, "compass": compass_player}
+    decide = makers[kind](simulator, generator) if kind in AIMLESS else simulator.expert()
     if decide is None:
-        raise WamError(f"{simulator.task_spec.task} has no scripted expert", where="kind", expected="play", got=kind)
+        raise WamError(f"{simulator.task_spec.task} has no scripted expert", where="kind", expected=" or ".join(AIMLESS),
+                       got=kind)
     seen, truths, success, imitate = [observation], [simulator.truth()], [False], list[bool]()
     measure = {name: simulator.modalities()[name] for name in modalities}
     measured = {name: [read()] for name, read in measure.items()}
     described = {"modalities": {name: {"shape": list(measured[name][0].shape), **simulator.describe(name)}
                                 for name in measure}} if measure else {}
     actions: list[ndarray] = []
-    budget = min(PLAY_STEPS, simulator.task_spec.max_steps) if kind == "play" else simulator.task_spec.max_steps
+    budget = min(PLAY_STEPS, simulator.task_spec.max_steps) if kind in AIMLESS else simulator.task_spec.max_steps
     left = budget
     while left > 0:
         disturbed = start <= len(actions) < start + length
         action = (push if disturbed else decide()).astype(np.float32)
         observation, _, _, _, info = simulator.step(action)
         left -= 1
-        if info["success"] and not any(success) and kind != "play":
+        if info["success"] and not any(success) and kind not in AIMLESS:
             left = min(left, HOLD)
         seen.append(observation)
         truths.append(simulator.truth())
@@ -169,7 +175,7 @@ def demonstrate(simulator: Simulator, kind: Kind, seed: int, index: int, modalit
             measured[name].append(read())
         actions.append(action)
         success.append(info["success"])
-        imitate.append(not disturbed and kind != "play")
+        imitate.append(not disturbed and kind not in AIMLESS)
     burst = [start, min(length, len(actions) - start)] if kind == "noisy" and start < len(actions) else None
     spec = simulator.task_spec
     return Episode(

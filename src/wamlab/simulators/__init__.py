@@ -12,6 +12,7 @@ from .base import Modality, Observation, Simulator
 __all__ = ["Modality", "Observation", "Simulator", "make", "tasks"]
 
 OTHER_BODY = "other-body/"
+BACKDROP = "backdrop/"
 
 
 def tasks() -> tuple[str, ...]:
@@ -28,12 +29,17 @@ def make(name: str, **options: Any) -> Simulator:
     Args:
         name: a name in `tasks()`, or "path/to/file.py:ClassName" (without the class: the file's only Simulator).
             "other-body/" before "pushworld" or a task of Meta-World: the same world with a body that looks otherwise.
+            "backdrop/" before any name: the same task before a moving background.
         options: keyword arguments of the simulator.
 
     Raises:
         UnknownName: with the nearest names.
         WamError: if the file cannot be loaded.
     """
+    if name.startswith(BACKDROP):
+        from .backdrop import Backdrop
+
+        return Backdrop(make(name.removeprefix(BACKDROP), **options))
     if name.startswith(OTHER_BODY):
         known = [task for task in tasks() if not task.startswith("physics/")]
         if (task := name.removeprefix(OTHER_BODY)) not in known:
