@@ -11,8 +11,8 @@ import tyro
 from ..errors import WamError
 from ..spec import ActionKind
 from .console import print_json, progress
-    """Check or play a dataset, move one between this project's episode stores and LeRobot's format, bring in recordings of
-    a hand-held gripper, label video, recover a recording.
+from .data_umi import Umi
+from .label import Label
 
 Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
 
@@ -201,9 +201,7 @@ class Recover:
 @dataclass(frozen=True)
 class Command:
     """Check or play a dataset, move one between this project's episode stores and LeRobot's format, bring in recordings of
-    a hand-held gripper, recover a recording.
-    """Check or play a dataset, move one between this project's episode stores and LeRobot's format, label video, recover a
-    recording.
+    a hand-held gripper, label video, recover a recording.
 
     Every action has --json. `wam data ACTION --help` says more.
 

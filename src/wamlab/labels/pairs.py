@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -82,11 +83,9 @@ def pairs_of(episodes: Sequence[Episode], gaps: Sequence[int] = (1,), camera: st
     """All pairs of some episodes in memory, gap after gap.
 
     Raises:
-        DataError: if no episode is as long as a gap, or the frames differ in size.
+        DataError: if no episode is as long as a gap.
     """
-    if not episodes:
-        return _needed([])
-    name = camera or next(iter(episodes[0].frames))
+    name = camera or next((key for episode in episodes for key in episode.frames), "")
     starts = np.concatenate([[0], np.cumsum([len(e) + 1 for e in episodes])])
     parts = []
     for gap in gaps:
@@ -96,8 +95,9 @@ def pairs_of(episodes: Sequence[Episode], gaps: Sequence[int] = (1,), camera: st
                 sums = np.concatenate([np.zeros((1, episode.action.shape[1])), np.cumsum(episode.action, 0, dtype=np.float64)])
                 unknown = np.concatenate([[0], np.cumsum(~np.asarray(episode.has_action))])
                 mean = np.where((unknown[gap:] > unknown[:-gap])[:, None], np.nan, (sums[gap:] - sums[:-gap]) / gap)
-                parts.append((starts[number] + np.arange(count), gap, number, mean.astype(np.float32)))
-    return _joined(np.concatenate([e.frames[name] for e in episodes]), _needed(parts))
+                parts.append(Part(starts[number] + np.arange(count), gap, np.full(count, number), mean))
+    frames = [episode.frames[name] for episode in episodes]
+    return _joined(parts, lambda: np.concatenate(frames))
 
 
 def pairs_from(stores: Sequence[EpisodeStore], gaps: Sequence[int] = (1,), camera: str | None = None) -> Pairs:
@@ -112,24 +112,31 @@ def pairs_from(stores: Sequence[EpisodeStore], gaps: Sequence[int] = (1,), camer
     last = np.searchsorted(windows.frame_episode, episode, side="right") - 1
     parts = []
     for gap in gaps:
-        fits = windows.now + gap <= last
-        mean = np.where(known[:, :gap].all(1)[:, None], chunks[:, :gap].mean(1, dtype=np.float64), np.nan).astype(np.float32)
-        parts.append((windows.now[fits], gap, episode[fits], mean[fits]))
-    return _joined(windows.frames, _needed([part for part in parts if len(part[0])]))
+        fits = np.flatnonzero(windows.now + gap <= last)
+        mean = np.where(known[fits, :gap].all(1, keepdims=True), chunks[fits, :gap].mean(1, dtype=np.float64), np.nan)
+        if len(fits):
+            parts.append(Part(windows.now[fits], gap, episode[fits], mean))
+    return _joined(parts, lambda: windows.frames)
 
 
-def _needed(parts: list[tuple[ndarray, int, ndarray | int, ndarray]]) -> list[tuple[ndarray, int, ndarray | int, ndarray]]:
+class Part(NamedTuple):
+    """Pairs of one gap."""
+
+    before: ndarray
+    gap: int
+    episode: ndarray
+    action: ndarray
+
+
+def _joined(parts: Sequence[Part], frames: Callable[[], ndarray]) -> Pairs:
     if not parts:
         raise DataError("there are no pairs of frames", where="labels", expected="an episode as long as the gap", got="none",
                         fix="give longer episodes or a smaller gap")
-    return parts
+    return Pairs(frames(), np.concatenate([part.before for part in parts]).astype(np.int64),
+                 np.concatenate([np.full(len(part.before), part.gap) for part in parts]),
+                 np.concatenate([part.episode for part in parts]).astype(np.int64),
+                 np.concatenate([part.action for part in parts]).astype(np.float32))
 
-
-def _joined(frames: ndarray, parts: list[tuple[ndarray, int, ndarray | int, ndarray]]) -> Pairs:
-    before = np.concatenate([part[0] for part in parts]).astype(np.int64)
-    gap = np.concatenate([np.full(len(part[0]), part[1]) for part in parts])
-    episode = np.concatenate([np.broadcast_to(part[2], len(part[0])) for part in parts]).astype(np.int64)
-    return Pairs(frames, before, gap, episode, np.concatenate([part[3] for part in parts]))
 
 def digest(pairs: Pairs) -> str:
     """What tells the data of one training from that of another."""

@@ -61,7 +61,7 @@ class Backdrop(Simulator):
         self.inner.renders = False
         _, reward, terminated, truncated, info = self.inner.step(action)
         self._steps += 1
-        return self.observe(), reward, terminated, truncated, info
+        return self.observe(), float(reward), terminated, truncated, info
 
     def observe(self) -> Observation:
         self.inner.renders = False
