@@ -15,6 +15,7 @@ from wamlab.control.compass import STILL, compass_actions, compass_classes
 from wamlab.data.store import EpisodeStore
 from wamlab.data.video import without_actions
 from wamlab.errors import CheckpointError, DataError
+from wamlab.evaluate.inverse_quality import inverse_quality
 from wamlab.evaluate.label_measures import clusters, in_use, learned_from, mutual_information, told_by
 from wamlab.evaluate.latent_quality import latent_quality
 from wamlab.evaluate.latent_replay import replay, stretches
@@ -261,6 +262,11 @@ def test_inverse_dynamics_learns_from_true_frames(tmp_path):
     assert taught.error < 0.8 * taught.mean_error and taught.shuffled_error > 1.5 * taught.error
     again = train_inverse(pairs, short(InverseConfig((2, 4)), 1), folder=tmp_path / "kept")
     read = train_inverse(pairs, short(InverseConfig((2, 4)), 1), folder=tmp_path / "kept")
+    held = pairs_of(tuple(store)[:4], (2,))  # of known ones, to see the measure, not the labeller
+    scores = {(s.model, s.metric): s.value for s in inverse_quality("own", "play", taught, held)}
+    assert scores["own", "inverse.error"] < 0.8 * scores["control/mean", "inverse.error"]
+    assert scores["own", "inverse.explained"] > 0.3 > 0.01 > scores["control/mean", "inverse.explained"]
+    assert scores["control/exchanged", "inverse.explained"] < 0
     frames = store[0].frames["main"]
     for other in (again, read):
         assert np.array_equal(other(frames[:3], frames[2:5], 2), blank(frames[:3], frames[2:5], 2))
