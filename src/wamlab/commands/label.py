@@ -1,4 +1,4 @@
-"""`wam data label`."""
+"""Labels for video: `wam data label VIDEO OUT --by latent`."""
 
 from __future__ import annotations
 
@@ -59,11 +59,10 @@ class Label:
         from ..data.store import EpisodeStore
         from ..labels.store import label_store
 
-        if self.gap < 1:
-            raise WamError("two frames need a step between them", where="--gap", expected="1 or more", got=self.gap)
+        self.check()
         video = EpisodeStore.open(self.video)
         known = None if self.known is None else EpisodeStore.open(self.known)
-        labeller = self.inverse(known) if self.by == "inverse" else self.latent(video, known)
+        labeller = self.inverse(video, known) if self.by == "inverse" else self.latent(video, known)
         with progress("write labels") as tick:
             store = label_store(video, self.out, labeller, imitate=not self.play, progress=tick)
         about: dict[str, Any] = store.provenance["label"]
@@ -75,7 +74,24 @@ class Label:
                             for name, value in about.items()))
         return 0
 
-    def inverse(self, known: Any) -> Any:
+    def check(self) -> None:
+        """Raises WamError for options that do not go together, before anything is trained."""
+        from ..data.store import EpisodeStore
+
+        if self.gap < 1:
+            raise WamError("two frames need a step between them", where="--gap", expected="1 or more", got=self.gap,
+                           fix="leave --gap away for neighbouring frames")
+        if self.steps is not None and self.steps < 1:
+            raise WamError("a labeller has to be trained", where="--steps", expected="1 or more", got=self.steps,
+                           fix="leave --steps away for 400")
+        if self.by == "inverse" and self.kind != "continuous":
+            raise WamError("pseudo-actions have no kind", where="--kind", expected="--by latent with it", got="--by inverse",
+                           fix="leave --kind away, or label with --by latent")
+        if (self.out / "dataset.json").exists() and EpisodeStore.open(self.out).provenance.get("source") != "label":
+            raise WamError("OUT holds a dataset that is not one of labels", where=self.out, expected="a new folder",
+                           got="episodes of another origin", fix="choose another folder")
+
+    def inverse(self, video: Any, known: Any) -> Any:
         """A labeller that has learned from the known actions."""
         from ..labels.inverse import InverseConfig, train_inverse
         from ..labels.pairs import pairs_from
@@ -85,6 +101,10 @@ class Label:
             raise WamError("inverse dynamics are learned from known actions", where="--known",
                            expected="an episode store of the same robot", got="none",
                            fix="give one, or label without actions: --by latent")
+        size, learned_at = video.task_spec.image_size, known.task_spec.image_size
+        if size != learned_at:
+            raise WamError("the video's pictures are of another size than the known ones", where="--known", expected=size,
+                           got=learned_at, fix="collect or import both with the same --size")
         config = InverseConfig(gaps=(self.gap, self.gap + 1))
         config = replace(config, training=replace(config.training, steps=self.steps or config.training.steps))
         with progress("learn inverse dynamics") as tick:

@@ -31,7 +31,6 @@ class Bottleneck(Protocol):
         """The latent action as one number, where there are finitely many."""
 
 
-
 @dataclass(frozen=True)
 class Continuous:
     """AdaWorld (arXiv 2503.18938) and DreamDojo (arXiv 2602.06949): numbers whose information is priced."""

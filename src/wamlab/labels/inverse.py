@@ -141,7 +141,8 @@ def train_inverse(pairs: Pairs, config: InverseConfig | None = None, *, seed: in
     if len(np.unique(pairs.episode)) < 3:
         raise DataError("too few episodes to learn an inverse dynamics", where="train_inverse",
                         got=len(np.unique(pairs.episode)),
-                        expected=f"at least 3 with actions, of {max(config.gaps)} steps or more", fix="collect more")
+                        expected=f"at least 3 with actions, of {max(config.gaps)} steps or more",
+                        fix="give more episodes with their true actions")
     header = {"kind": "inverse", "config": to_json(config), "seed": seed, "data": digest(pairs)}
     if folder is not None and (folder / "model").exists():
         same(folder / "model", header)

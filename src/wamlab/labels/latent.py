@@ -63,11 +63,9 @@ class LatentNet(nn.Module):
         self.config = config
         self.bottleneck = config.bottleneck.build()
         self.look = nn.Sequential(nn.Conv2d(2 * pixels, 2 * wide, 3, 1, 1), nn.ReLU(), nn.Conv2d(2 * wide, wide, 3, 1, 1))
-        self.sum_up = nn.Sequential(nn.Linear(wide * SHIFTS, 96), nn.ReLU(),
-                                    nn.Linear(96, self.bottleneck.inputs))
+        self.sum_up = nn.Sequential(nn.Linear(wide * SHIFTS, 96), nn.ReLU(), nn.Linear(96, self.bottleneck.inputs))
         self.start = nn.Sequential(nn.Conv2d(pixels, wide, 3, 1, 1), nn.ReLU())
-        self.kernels = nn.Sequential(nn.Linear(self.bottleneck.width, 64), nn.ReLU(),
-                                     nn.Linear(64, config.kernels * SHIFTS))
+        self.kernels = nn.Sequential(nn.Linear(self.bottleneck.width, 64), nn.ReLU(), nn.Linear(64, config.kernels * SHIFTS))
         self.paint = nn.Sequential(nn.Conv2d(pixels + wide * (1 + config.kernels), 2 * wide, 3, 1, 1), nn.ReLU(),
                                    nn.Conv2d(2 * wide, pixels, 3, 1, 1))
         self.reader = nn.Linear(self.bottleneck.width, actions)

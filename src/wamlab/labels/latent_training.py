@@ -104,7 +104,7 @@ def train_latent(pairs: Pairs, config: LatentConfig | None = None, *, seed: int 
     known = np.flatnonzero(pairs.known) if config.supervision else np.zeros(0, np.int64)
     if config.supervision and not len(known):
         raise DataError("supervision needs known actions", where="train_latent", expected="at least one pair with its action",
-                        got="none", fix="add a store with actions, or set supervision to 0")
+                        got="none", fix="give a store with true actions, or learn without any (no --known; supervision=0)")
     header = {"kind": "latent", "config": to_json(config), "seed": seed, "data": digest(pairs)}
     if folder is not None and (folder / "model").exists():
         same(folder / "model", header)
