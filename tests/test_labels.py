@@ -255,7 +255,7 @@ def test_frames_and_labels_that_do_not_fit_are_refused(pairs):
 
 
 def test_inverse_dynamics_learns_from_true_frames(tmp_path):
-    store = collect("pushworld", 14, tmp_path / "play", kind="play", workers=1)
+    store = collect("pushworld", 14, tmp_path / "play", kind="play", workers=1, options={"size": 32})
     pairs = pairs_of(tuple(store), (2, 4))
     taught, blank = (train_inverse(pairs, short(InverseConfig((2, 4)), steps)) for steps in (100, 1))
     assert taught.error < 0.75 * blank.error and taught.error < 0.8
@@ -308,3 +308,22 @@ def test_the_command_labels_a_store(compass, tmp_path, capsys):
     assert "--known" in capsys.readouterr().err
     latent = ["data", "label", str(compass.path), str(tmp_path / "latent"), "--by", "latent", "--kind", "discrete"]
     assert cli.main([*latent, "--steps", "3"]) == 0 and "episodes with labels by latent" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("words", "named"), [
+    (["--by", "latent", "--gap", "0"], "--gap"), (["--by", "latent", "--steps", "0"], "--steps"),
+    (["--by", "inverse", "--kind", "discrete"], "--kind"), (["--by", "latent", "--gap", "500"], "longer episodes")])
+def test_options_that_do_not_fit_are_refused_with_a_fix(compass, tmp_path, capsys, words, named):
+    assert cli.main(["data", "label", str(compass.path), str(tmp_path / "out"), *words]) == 2
+    said = capsys.readouterr().err
+    assert named in said and "fix:" in said and not (tmp_path / "out" / "dataset.json").exists()
+
+
+def test_nothing_is_written_into_another_dataset_or_learned_from_other_pictures(compass, tmp_path, capsys):
+    before = sorted(path.name for path in compass.path.iterdir())
+    assert cli.main(["data", "label", str(compass.path), str(compass.path), "--by", "latent"]) == 2
+    assert "choose another folder" in capsys.readouterr().err
+    assert sorted(path.name for path in compass.path.iterdir()) == before
+    large = collect("pushworld", 3, tmp_path / "large", kind="compass", workers=1)
+    asked = ["data", "label", str(compass.path), str(tmp_path / "out"), "--by", "inverse", "--known", str(large.path)]
+    assert cli.main(asked) == 2 and "another size" in capsys.readouterr().err
