@@ -39,7 +39,10 @@ def over_episodes(sums: Float[ndarray, "M Q"], episode: Int[ndarray, "M"],
 
 
 def mutual_information(one: Int[ndarray, "M"], other: Int[ndarray, "M"], episode: Int[ndarray, "M"]) -> Estimate:
-    """Normalised mutual information of two ways to name the same pairs, 0 to 1; 0 if one of them has a single name."""
+    """Normalised mutual information of two ways to name the same pairs, 0 to 1; 0 if one of them has a single name.
+
+    Near 0 the interval lies above the value: an episode that is drawn twice looks like information.
+    """
     rows, columns = (np.unique(names, return_inverse=True)[1] for names in (one, other))
     high, wide = rows.max() + 1, columns.max() + 1
     cells = np.zeros((len(rows), high * wide))
