@@ -219,6 +219,19 @@ def test_latent_actions_reach_what_is_asked_of_them(tmp_path, bottleneck):
         assert reached == learned and (scores["own", "latent.unexplained"] < 0.7) == learned, scores
 
 
+@pytest.mark.slow
+def test_few_known_actions_find_what_a_moving_background_hides(tmp_path):
+    store = collect("backdrop/pushworld", 200, tmp_path / "store", kind="compass", workers=1, options={"size": 32})
+    train, held = pairs_from([store]).split(0.15)
+    classes = compass_classes(held.action, store.task_spec.action)
+    hidden = np.random.default_rng(0).random(len(train)) >= 0.025
+    blind = train_latent(train.without_labels(hidden), LatentConfig())
+    told = train_latent(train.without_labels(hidden), LatentConfig(supervision=1.0))
+    assert mutual_information(clusters(blind.of(held), 9), classes, held.episode).value < 0.4
+    said = compass_classes(told.read(told.of(held)), store.task_spec.action)
+    assert mutual_information(said, classes, held.episode).value >= 0.7
+
+
 @pytest.mark.parametrize("config", [LatentConfig(Discrete(until=0.4, codes=6, tokens=2, open=Continuous(width=3))),
                                     LatentConfig(supervision=1.0)], ids=["discrete", "supervised"])
 def test_a_stopped_training_goes_on_to_the_same_weights(pairs, tmp_path, config):
