@@ -276,7 +276,9 @@ def test_inverse_dynamics_learns_from_true_frames(tmp_path):
     again = train_inverse(pairs, short(InverseConfig((2, 4)), 1), folder=tmp_path / "kept")
     read = train_inverse(pairs, short(InverseConfig((2, 4)), 1), folder=tmp_path / "kept")
     held = pairs_of(tuple(store)[:4], (2,))  # of known ones, to see the measure, not the labeller
-    scores = {(s.model, s.metric): s.value for s in inverse_quality("own", "play", taught, held)}
+    scores = {(s.model, s.metric): s.value for s in inverse_quality("own", "play", taught, held,
+                                                                          beside={"reference/true": held.action})}
+    assert scores["reference/true", "inverse.error"] == 0 and scores["reference/true", "inverse.explained"] == 1
     assert scores["own", "inverse.error"] < 0.8 * scores["control/mean", "inverse.error"]
     assert scores["own", "inverse.explained"] > 0.3 > 0.01 > scores["control/mean", "inverse.explained"]
     assert scores["control/exchanged", "inverse.explained"] < 0

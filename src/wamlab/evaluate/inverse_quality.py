@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
 
 from ..labels.inverse import Inverse
 from ..labels.pairs import Pairs
@@ -13,12 +17,14 @@ MEANING = {"error": "root mean squared error in standard deviations of the true 
            "explained": "share of the true actions' variance that is explained"}
 
 
-def inverse_quality(name: str, task: str, inverse: Inverse, held: Pairs, *, seed: int = 0) -> tuple[Score, ...]:
+def inverse_quality(name: str, task: str, inverse: Inverse, held: Pairs, *,
+                    beside: Mapping[str, Float[ndarray, "M A"]] | None = None, seed: int = 0) -> tuple[Score, ...]:
     """`inverse.error` and `inverse.explained` of the labeller, of always saying its mean action ("control/mean"), and of
     the labeller with the second frames exchanged between pairs ("control/exchanged").
 
     Args:
         held: pairs of episodes that it was not trained on, with all actions known.
+        beside: what others say of the same pairs, by name; judged alike.
 
     Raises:
         DataError: with fewer than 3 episodes.
@@ -28,7 +34,7 @@ def inverse_quality(name: str, task: str, inverse: Inverse, held: Pairs, *, seed
     count, episodes = np.ones(len(held)), len(np.unique(held.episode))
     scores = []
     for who, made in ((name, inverse.of(held)), ("control/mean", np.broadcast_to(inverse.mean, held.action.shape)),
-                      ("control/exchanged", inverse.of(held, other))):
+                      ("control/exchanged", inverse.of(held, other)), *(beside or {}).items()):
         sums = np.stack([inverse.off(held, made), count, spread], 1)
         found = {"error": over_episodes(sums, held.episode, lambda s: np.sqrt(s[:, 0] / s[:, 1])),
                  "explained": over_episodes(sums, held.episode, lambda s: 1 - s[:, 0] / s[:, 2])}
