@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from wamlab.errors import DataError, WamError
-from wamlab.evaluate.imagining import NO_IMAGINATION
 from wamlab.evaluate.log import EvalLog, difference
+from wamlab.evaluate.manifest import NO_IMAGINATION
 from wamlab.judge import rescored
 from wamlab.run import run
 from wamlab.run_config import RunConfig

@@ -23,11 +23,6 @@ DEBUG: dict[str, Any] = {"episodes": 10, "starts": 2, "contexts": 3, "workers": 
 """what the debug size takes in place of the defaults"""
 
 
-def store_name(task: str) -> str:
-    """A task's name as a folder's."""
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in task)
-
-
 @dataclass(frozen=True)
 class RunConfig:
     """What `wam run` does."""

@@ -36,6 +36,11 @@ HEAVY = ("frames/", "imagined/", "modalities/")
 """arrays that training on frames from the cache does not need"""
 
 
+def store_name(task: str) -> str:
+    """A task's name as a folder's."""
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in task)
+
+
 class EpisodeStore:
     """An append-only set of episodes of one task; several processes may `put` different indices at once."""
 
