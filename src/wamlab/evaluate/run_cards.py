@@ -140,10 +140,11 @@ def judge(folder: Path, log: EvalLog, asking: Asking) -> EvalLog:
                      {c.name: c.available for c in manifest(model.answers())}["plan"], asked.late)
     known = {s.key for s in scores}
     scores += [s for s in (*unique(marks), *log.select(metric="success.paired")) if s.key not in known]
+    how = f"--mode {asking.mode} --starts {asking.starts}"
     facts = {"capabilities": {name: [asdict(c) for c in manifest(model.answers())] for name, model in models.items()},
              "protocol": {task: terms_of(truth, SAMPLES, asking.mode).to_json() for task, truth in branches.items()},
              "closed loop": asking.starts,
-             "command": f"{log.provenance.get('command')} && wam card RUN --mode {asking.mode} --starts {asking.starts}"}
+             "command": " && ".join((str(log.provenance.get("command")), f"wam card RUN {how}"))}
     return replace(log, scores=tuple(scores), provenance=dict(log.provenance) | facts)
 
 
