@@ -136,8 +136,9 @@ def fcs(evidence: Evidence) -> Sequence[Score]:
     hopes = _imagined_success(evidence, foresight, tried, solved, why)
     ceiling = () if foresight.ceiling is None else (
         _share(evidence, "fcs.ceiling", solved & (foreseen(evidence, foresight.ceiling)[tried] >= THRESHOLD)),)
-    if why:
-        return (evidence.score("fcs", None, unavailable=why), *ceiling, *hopes)
+    if why:  # where nothing was solved there is nothing to judge: then it is 0, whatever was foreseen
+        known = evidence.score("fcs", None, unavailable=why) if solved.any() else _share(evidence, "fcs", solved)
+        return (known, *ceiling, *hopes)
     skill = foreseen(evidence, foresight.imagined)[tried]
     follows = skill >= THRESHOLD
     scores = [_share(evidence, "fcs", solved & follows), _share(evidence, "fcs.followed", follows),

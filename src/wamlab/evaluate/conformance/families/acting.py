@@ -53,16 +53,18 @@ def table(world: World) -> Table:
     return rows
 
 
+UNREADABLE = frozenset({"wrong_goal", "optimist"})
+"""they may go where no demonstration went, and what the readout cannot read there is not judged"""
 FAMILY = Family("acting", table, (
     Promise("success", "success", "higher", dict.fromkeys(("idle",), 0.0), chains=(("oracle", "optimist"),),
-            blind=seen_by("fcs", "decoupled", "decoupled_frozen") | seen_by("pea.pooled", "noisy")
-            | seen_by("fcs", "wrong_goal")),
+            blind=seen_by("fcs", "decoupled", "decoupled_frozen") | seen_by("pea.pooled", "noisy")),
     Promise("pea", "pea.pooled", "higher", {"oracle": "pea.ceiling", "decoupled_frozen": 0.0, "wrong_goal": "pea.ceiling"},
-            chains=(("oracle", "noisy"), ("oracle", "decoupled"), ("oracle", "optimist")), blind=seen_by("success", "idle")),
+            chains=(("oracle", "noisy"), ("oracle", "decoupled"), ("oracle", "optimist")), blind=seen_by("success", "idle"),
+            may_refuse=UNREADABLE),
     Promise("specific", "specific", "higher", {"decoupled_frozen": 0.0},
             chains=(("oracle", "decoupled"), ("oracle", "optimist")),
-            blind=seen_by("success", "idle", "wrong_goal") | seen_by("pea.pooled", "noisy")),
+            blind=seen_by("success", "idle", "wrong_goal") | seen_by("pea.pooled", "noisy"), may_refuse=UNREADABLE),
     Promise("fcs", "fcs", "higher", {"oracle": "fcs.ceiling", "decoupled_frozen": 0.0, "idle": 0.0},
             chains=(("oracle", "decoupled"), ("oracle", "wrong_goal"), ("oracle", "optimist")),
-            blind=seen_by("pea.pooled", "noisy")),
+            blind=seen_by("pea.pooled", "noisy"), may_refuse=UNREADABLE),
 ), pictures=True, reads=True)
