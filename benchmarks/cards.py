@@ -44,7 +44,8 @@ DECOUPLED = Path(__file__).parents[1] / "examples" / "decoupled.py"
 def folder_of(run: Path, out: Path, recipes: dict[str, int]) -> Path:
     """A folder like a run's, with the run's models and the further ones, all having acted from the same starts."""
     settings = json.loads((run / "run.json").read_text())
-    config = from_json(RunConfig, settings | {"class": "RunConfig", "out": "", "workers": 1}, str(run))
+    fields = {name: value for name, value in settings.items() if name != "wamlab"}
+    config = from_json(RunConfig, fields | {"class": "RunConfig", "out": "", "workers": 1}, str(run))
     out.mkdir(parents=True, exist_ok=True)
     for part in ("branches", "readouts", "models", "rollouts"):
         if not (out / part).exists():

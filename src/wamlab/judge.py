@@ -180,7 +180,8 @@ def rescored(run: Path, metrics: Sequence[Metric] | None = None) -> list[Score]:
                 if task in branches and (name, task) not in known}
         return {key: score.unavailable if score is not None and score.unavailable else default for key, score in said.items()}
 
-    return [*scores_of_rollouts(rollouts, readouts, branches, metrics),
+    controls = [score for score in log.scores if score.model.startswith("control/")]
+    return [*wanted(controls, metrics), *scores_of_rollouts(rollouts, readouts, branches, metrics),
             *scores_of_branches(imagined, reasons(imagined, ASKED, NO_IMAGINATION), branches, readouts, seed, metrics),
             *scores_of_answers(answers, reasons(answers, OFFERED, NOT_OFFERED), branches, seed, metrics)]
 

@@ -201,7 +201,7 @@ class EpisodeStore:
 
 def read_arrays(file: Path, wanted: Callable[[str], bool]) -> tuple[dict[str, ndarray], str]:
     """The arrays whose name is `wanted`, verified, and the episode's JSON. Raises DataError."""
-    fix = "remove the file and collect that episode again"
+    fix = "remove the file and run the command again that made the dataset: it makes what is missing"
     try:
         with safe_open(file, framework="numpy") as source:
             header = source.metadata() or {}
