@@ -8,6 +8,7 @@ Definitions: the reference page on causal consistency, sections 6 and 7.1. Lette
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -97,23 +98,32 @@ def cc_a2f(evidence: Evidence) -> Sequence[Score]:
     effects = evidence.effects
     assert effects is not None
     reasons = {group: why_not(evidence, group) for group in GROUPS}
-    scores = [*_headline(evidence, reasons, effects)]
+    scores = _beside_ceiling([*_headline(evidence, reasons, effects)])
     for group, why in reasons.items():
         name = f"cc.{group}"
         if why:
             scores += [evidence.score(name + part, None, unavailable=why) for part in PARTS]
             continue
         sums = _products(evidence, group, effects.imagined)
-        scores += [estimate(evidence, name + part, sums.sum(1), function) for part, function in PARTS.items()]
+        found = [estimate(evidence, name + part, sums.sum(1), function) for part, function in PARTS.items()]
         if effects.ceiling is not None:
             ceiling = _products(evidence, group, effects.ceiling).sum(1)
-            scores.append(estimate(evidence, name + ".ceiling", ceiling, concordance))
+            found.append(estimate(evidence, name + ".ceiling", ceiling, concordance))
+        scores += _beside_ceiling(found)
         for number, offset in enumerate(effects.offsets):
             scores.append(estimate(evidence, f"{name}.at{offset}", sums[:, number], concordance))
         for stratum in dict.fromkeys(effects.strata):
             inside = np.array([s == stratum for s in effects.strata])
             scores.append(estimate(evidence, f"{name}.{stratum}", sums[inside].sum(1), concordance))
     return scores
+
+
+def _beside_ceiling(scores: Sequence[Score]) -> list[Score]:
+    """The first of them with what the readout reaches on true frames, the last, in its note."""
+    first, *rest = scores
+    if not rest or not rest[-1].metric.endswith(".ceiling") or rest[-1].value is None or first.value is None:
+        return [*scores]
+    return [replace(first, note=f"the readout reaches {rest[-1].value:.2f} on true frames"), *rest]
 
 
 def _headline(evidence: Evidence, reasons: Mapping[str, str], effects: Effects) -> Iterator[Score]:
