@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ...data.store import EpisodeStore
 from ...errors import DataError
+from ...labels.inverse import InverseConfig, train_inverse
+from ...labels.pairs import pairs_of
 from ..readout import Readout
 from .decoders import Decoder, kinematic
-from .inverse import train_inverse
 
 MOST, STRIDE = 60, 3
 """episodes that are read, and control steps between the stretches that the kinematics are fitted to"""
@@ -37,4 +39,6 @@ def decoders_for(store: EpisodeStore, readout: Readout, offsets: Sequence[int], 
     stretches = [(e, t) for e in episodes for t in range(0, len(e) - gap + 1, STRIDE)]
     truth = np.stack([e.truth[hands[0].name][t:t + gap + 1] for e, t in stretches])
     actions = np.stack([e.action[t:t + gap] for e, t in stretches]).astype(np.float64)
-    return kinematic(readout.states, hands[0], truth, actions), train_inverse(episodes, gaps, seed=seed, steps=steps)
+    config = InverseConfig(tuple(gaps))
+    config = replace(config, training=replace(config.training, steps=steps))
+    return kinematic(readout.states, hands[0], truth, actions), train_inverse(pairs_of(episodes, gaps), config, seed=seed)
