@@ -20,6 +20,9 @@ from ..statistics import cluster_bootstrap
 from .base import GROUPS, Effects, Evidence, Metric, entities, moved, sigma, stacked
 
 HEADLINE = ("robot", "object")
+BEHAVIOUR = {"like_expert": ("factual", "null", "dose 0.25", "dose 0.5"),
+             "unlike_expert": ("reverse", "turn +90", "turn -90", "random direction", "random chunk")}
+"""actions at most as far from the expert's as standing still is, whose like demonstrations show; and those further away"""
 LEAST_CONTEXTS = 3
 """contexts in which something must really depend on the action before a concordance is told"""
 
@@ -87,10 +90,12 @@ def why_not(evidence: Evidence, group: str) -> str:
     return ""
 
 
-def _products(evidence: Evidence, group: str, imagined: Mapping[str, ndarray]) -> Float[ndarray, "C T 3"]:
+def _products(evidence: Evidence, group: str, imagined: Mapping[str, ndarray],
+              actions: Sequence[int] | slice = slice(None)) -> Float[ndarray, "C T 3"]:
     effects, scales = evidence.effects, scales_of(evidence)
     assert effects is not None
-    return products(stacked(evidence.spec, group, imagined, scales), stacked(evidence.spec, group, effects.real, scales))
+    made, real = (stacked(evidence.spec, group, states, scales)[:, actions] for states in (imagined, effects.real))
+    return products(made, real)
 
 
 def cc_a2f(evidence: Evidence) -> Sequence[Score]:
@@ -115,6 +120,10 @@ def cc_a2f(evidence: Evidence) -> Sequence[Score]:
         for stratum in dict.fromkeys(effects.strata):
             inside = np.array([s == stratum for s in effects.strata])
             scores.append(estimate(evidence, f"{name}.{stratum}", sums[inside].sum(1), concordance))
+        for kind, members in BEHAVIOUR.items():
+            if len(actions := [k for k, action in enumerate(effects.kinds) if action in members]) > 1:
+                scores.append(estimate(evidence, f"{name}.{kind}", _products(evidence, group, effects.imagined, actions).sum(1),
+                                       concordance))
     return scores
 
 
@@ -203,7 +212,9 @@ METRICS = (
                "ceiling": "what the readout reaches on true frames",
                "<group>.ceiling": "what the readout reaches on true frames",
                "<group>.at<n>": "that many control steps ahead",
-               "<group>.<stratum>": "among contexts that are free, near contact or in contact"}),
+               "<group>.<stratum>": "among contexts that are free, near contact or in contact",
+               "<group>.like_expert": "among actions near the expert's own: shares of its motion",
+               "<group>.unlike_expert": "among actions that the expert does not take: turned, reversed, random"}),
     Metric("false_effect", ("effects",), false_effect, "lower", (0, 1), "share of still things that the imagination moves",
            "displacement beyond the tolerance or the readout's noise", "share", children=_RATES),
     Metric("miss", ("effects",), miss, "lower", (0, 1), "share of moving things that the imagination leaves where they are",
