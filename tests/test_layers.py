@@ -17,11 +17,11 @@ LAYERS = [
     ("data",),
     ("parts",),
     ("models",),
-    ("recipe", "checkpoint", "optimise", "train"),
+    ("recipe", "checkpoint", "optimise", "train", "remix"),
     ("control",),
     ("simulators.surrogate", "evaluate"),
     ("report",),
-    ("recipes", "run", "run_config", "chores", "judge"),
+    ("recipes", "run", "run_config", "chores", "judge", "value"),
     ("commands", "cli", "__main__"),
 ]
 SIMULATORS_MAY_USE = {"wamlab", "errors", "types", "spec", "userfile", "gymnasium", "mujoco", "metaworld", "numpy", "scipy",
