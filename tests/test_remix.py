@@ -54,20 +54,20 @@ def sources(tmp_path_factory):
 
 def test_noise_gets_less_than_its_share(sources, tmp_path):
     made = recipe.load(RECIPE)
-    made = replace(made, training=replace(made.training, steps=150, batch_size=96))
+    made = replace(made, training=replace(made.training, steps=110, batch_size=64))
     ticks: list[tuple[int, int]] = []
     found = source_weights(made, sources, tmp_path, progress=lambda done, total: ticks.append((done, total)))
-    assert sum(found.weights.values()) == pytest.approx(1, abs=1e-4) and ticks[-1] == (300, 300)
+    assert sum(found.weights.values()) == pytest.approx(1, abs=1e-4) and ticks[-1] == (220, 220)
     assert found.weights["noise"] < found.start["noise"] / 2 < found.weights["good"]
     assert np.allclose(found.path.mean(0), list(found.weights.values()), atol=1e-5)
-    again = source_weights(made, sources, tmp_path)
-    assert again.weights == found.weights
 
 
 def test_the_command(sources, tmp_path, capsys):
     folders = " ".join(str(store.path) for store in sources.values())
     assert cli.main(shlex.split(f"data weigh {folders} --out {tmp_path / 'w'} --recipe {RECIPE} --steps 4 --json")) == 0
     said = json.loads(capsys.readouterr().out)
+    assert cli.main(shlex.split(f"data weigh {folders} --out {tmp_path / 'w'} --recipe {RECIPE} --steps 4 --json")) == 0
+    assert json.loads(capsys.readouterr().out) == said  # the reference is found again, the rest repeated
     assert set(said["weights"]) == set(folders.split())
     assert json.loads((tmp_path / "w" / "weights.json").read_text())["weights"] == said["weights"]
     one = folders.split()[0]

@@ -115,7 +115,7 @@ def test_the_command(sources, tmp_path, capsys):
     assert cli.main(shlex.split(line)) == 0
     captured = capsys.readouterr()
     said = json.loads(captured.out)
-    assert "about" in captured.err and {row["kind"] for row in said["gains"]} == {"amount"}
+    assert "about" in captured.err and {row["kind"] for row in said["gains"]} == {"amount", "doubling"}
     page = (tmp_path / "v" / "value.html").read_text()
     assert page.count("<svg") == 2 and "action error" in page and "http" not in page.replace("http://www.w3.org", "")
     for wrong in ("--target three", "--fractions 0.5", "--seeds 1", "--held-out 1.0"):
@@ -140,10 +140,10 @@ def test_in_step_and_one_by_one_are_the_same(sources, tmp_path):
     from wamlab.data.store import EpisodeStore
 
     made = recipe.load(RECIPE)
-    made = replace(made, training=replace(made.training, steps=150, batch_size=64))
+    made = replace(made, training=replace(made.training, steps=300, batch_size=64))
     folder = train(made, [EpisodeStore.open(folder) for folder in sources], tmp_path / "t")
     executor, world = executor_for(folder, 4, RECIPE), simulators.make("pushworld", size=32)
-    seeds = held_out(10)
+    seeds = held_out(12)
     slowly = [run_episode(world, executor, seed).solved for seed in seeds]
     with torch.inference_mode():
         together = successes(load_model(folder, made), lambda: simulators.make("pushworld", size=32), seeds)

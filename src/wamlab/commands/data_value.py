@@ -21,8 +21,9 @@ class Value:
     Trains the recipe on everything, on everything with one source cut down to shares of its episodes, on what the usual
     filters keep, and with each source last; each several times, all with the same number of steps. Judges every model on
     the same held-out episodes of each source (error of its actions, gain of its imagination over copying the last frame)
-    and, with --task, in closed loop. A gain is a difference between trainings of the same seed, with its interval over the seeds. How long it will take is said
-    first; above --limit-minutes nothing is trained without --yes. Stopped at any moment, the same command goes on.
+    and, with --task, in closed loop. A gain is a difference between trainings of the same seed, with its interval over the
+    seeds. How long it will take is said first; above --limit-minutes nothing is trained without --yes. Stopped at any moment,
+    the same command goes on.
 
     examples:
       wam data value data/drawer data/plate --out values/two --task metaworld/drawer-open --target drawer

@@ -77,7 +77,8 @@ class Run:
         everything = [list(part) for part in self.pools.free]
         model = checkpoint.load_model(
             train(replace(self.recipe, training=short), self.stores, folder, seed=0, episodes=everything,
-                  mixed_renderers=self.study.mixed_renderers, progress=lambda done, total: ticks.append(time.perf_counter())), self.recipe)
+                  mixed_renderers=self.study.mixed_renderers, progress=lambda done, total: ticks.append(time.perf_counter())),
+            self.recipe)
         trained = time.perf_counter()
         step = float(np.median(np.diff(ticks))) if len(ticks) > 2 else trained - start
         around = max(0.0, trained - start - step * len(ticks))  # reading the data, encoding frames, writing weights
