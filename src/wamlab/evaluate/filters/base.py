@@ -98,7 +98,7 @@ def _record(store: EpisodeStore, index: int) -> Record:
     step = -(-max(frames.shape[1:3]) // LARGEST)
     small = shrink(frames, SIDE).reshape(len(frames), -1).astype(np.float32)
     return Record(index, episode.state, episode.action, episode.has_action & episode.has_state,
-                  episode.imitate & episode.has_action, episode.success, episode.truth, small, change,
+                  episode.imitate, episode.success, episode.truth, small, change,
                   np.ascontiguousarray(frames[picks, ::step, ::step]), picks / max(1, len(frames) - 1))
 
 

@@ -144,7 +144,7 @@ def _without_start(episode: Episode) -> Episode:
     seen, done = slice(LAG, None), slice(LAG, None)
     assert episode.imitate is not None
     return replace(episode, frames={name: value[seen] for name, value in episode.frames.items()}, state=episode.state[seen],
-                   action=episode.action[done], success=episode.success[seen], imitate=episode.imitate[done],
+                   action=episode.action[done], success=episode.success[seen], imitate=episode.imitate[done], has_action=None,
                    truth={name: value[seen] for name, value in episode.truth.items()})
 
 
