@@ -217,3 +217,14 @@ def test_learned_filters_see_what_came_of_an_episode(tmp_path):
     assert auroc(bad[unseen], -get("success")[0](labelled).scores[unseen]) > 0.85
     shuffled = dict(zip(labels, np.random.default_rng(0).permutation(list(labels.values())).tolist(), strict=True))
     assert auroc(bad[unseen], -get("success")[0](replace(corpus, labels=shuffled)).scores[unseen]) < 0.85
+
+
+def test_video_is_judged_by_its_pictures_alone(clean, tmp_path):
+    made = EpisodeStore.create(tmp_path / "video", clean.task_spec, clean.renderer)
+    for index in range(8):
+        good = clean[index]
+        made.put(index, replace(good, action=good.action * 0, state=good.state * 0, has_state=False, truth={},
+                                has_action=np.zeros(len(good), bool)))
+    some, why = usable(Corpus.read(made), list(discover().values()))
+    assert {one.name for one in some} >= {"value", "duplicates"}
+    assert set(why) == {"progress", "success", "follows", "frozen", "alignment", "information", "spectral", "jerk"}

@@ -77,6 +77,10 @@ def follows(corpus: Corpus) -> Judgement:
     return judgement(values, lambda i: f"the actions explain {values[i]:.0%} of the state's motion")
 
 
+def _acts(corpus: Corpus) -> str:
+    return "" if any(r.imitate.any() for r in corpus.records) else "there are no actions that are to be imitated"
+
+
 def _moves(corpus: Corpus) -> str:
     known = corpus.records[0].state.shape[1] and sum(r.known.any() for r in corpus.records) > 1
     return "" if known else "there is no proprioception, or there are no actions"
@@ -86,7 +90,7 @@ FILTERS = (
     Filter("jerk", smoothness, "lower", "share of the range", 0.02,
            "how much the actions jump from step to step, as a share of their range",
            "wrong actions that are smooth, and everything in the pictures",
-           "mean absolute second difference of the actions, disturbed steps left out"),
+           "mean absolute second difference of the actions, disturbed steps left out", _acts),
     Filter("spectral", spectrum, "higher", "arc length", 0.2,
            "smoothness of the speed profile: minus the length of its Fourier spectrum's curve",
            "anything but the regularity of the speed; experts that stop and go are punished",
