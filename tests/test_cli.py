@@ -180,7 +180,7 @@ MISTAKES = {
     "eval rollouts --metric broken.py": "broken.py",
     "data check nowhere": "nowhere",
     "data check garbled": "no wamlab dataset",
-    "data chek data": "check, import, export",
+    "data chek data": "check, import, umi, export",
     "data export nowhere --out x": "nowhere",
     "data import data --out x": "data",
     "report nowhere": "no such folder",

@@ -94,7 +94,8 @@ def make_branches(protocol: Protocol, cache: str | Path, *, workers: int = 2, pr
     branches = joined(parts, protocol)
     branches.save(whole)
     shutil.rmtree(job.folder)
-    report()
+    if progress is not None:
+        progress(protocol.contexts, protocol.contexts)
     return branches
 
 
