@@ -5,9 +5,10 @@
 For each seed: demonstrations, a copy with planted faults (`wamlab.evaluate.filters.planted`), every filter's AUROC over all
 faults and per kind, alone and together; then a reactive recipe (`benchmarks/keypoints.py`) trained on clean and on spoilt
 data, as they are and as the filters leave them, with the same steps, and its success from the same held-out starts.
-Three sets of filters are judged: those
-that see nothing but what a robot records (*plain*), with some episodes labelled by hand (*labels*), with the simulator's truth
-(*truth*). Stopped at any moment, the same command goes on where it was.
+Three sets of filters are judged: those that see nothing but what a robot records (*plain*), with some episodes labelled by
+hand (*labels*), with the simulator's truth (*truth*). Beside them two bounds: seven tenths of the spoilt data by chance, which
+must not help (*chance*), and all that was not spoilt (*unspoilt*). Stopped at any moment, the same command goes on where it
+was; trainings that are done are not repeated.
 """
 
 from __future__ import annotations
@@ -69,6 +70,9 @@ def judged(store: EpisodeStore, wrong: dict[int, str], seed: int) -> tuple[dict[
         order = np.argsort(column[name], kind="stable")
         kept[f"{name} limit"] = [ranking.indices[i] for i in range(len(corpus)) if column[name][i] < LIMIT]
         kept[f"{name} keep 0.7"] = sorted(ranking.indices[i] for i in order[:round(0.7 * len(corpus))])
+    by_chance = np.random.default_rng([seed, 70]).permutation(ranking.indices)[:round(0.7 * len(corpus))]
+    kept["chance keep 0.7"] = sorted(int(index) for index in by_chance)
+    kept["unspoilt"] = [index for index in ranking.indices if index not in wrong]
     table = {name: {kind: round(auroc(kinds[part] == kind, values[part]), 4) for kind in KINDS
                     if (part := (kinds == kind) | (kinds == "good")).any()} | {"all": round(auroc(kinds != "good", values), 4)}
              for name, values in column.items()} if wrong else {}
@@ -121,6 +125,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--starts", type=int, default=200)
     parser.add_argument("--train", nargs="*", default=["plain limit", "plain keep 0.7"], help="choices that are trained on")
+    bounds = ("chance keep 0.7", "unspoilt")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     tables, parts, clean_kept = {}, [], {}
@@ -133,13 +138,16 @@ def main() -> None:
         tables[seed], kept, part = judged(spoilt, wrong, seed)
         parts.append(part)
         _, kept_clean, _ = judged(clean, {}, seed)
-        clean_kept[seed] = {name: len(indices) for name, indices in kept_clean.items()}
+        clean_kept[seed] = {name: len(indices) for name, indices in kept_clean.items() if name.partition(" ")[0] in SETS}
         for name in asked.train:
             for data, store, choice in (("spoilt", spoilt, kept), ("clean", clean, kept_clean)):
                 whole = len(choice[name]) == len(store)
                 place = home / (f"{data}-all" if whole else f"{data} {name}".replace(" ", "-"))
                 done = success_of(store, choice[name], place, asked.steps, asked.starts, seed)
                 runs.setdefault(f"{data}, {name}", []).append(done)
+        for name in bounds if asked.train else ():
+            done = success_of(spoilt, kept[name], home / f"spoilt {name}".replace(" ", "-"), asked.steps, asked.starts, seed)
+            runs.setdefault(f"spoilt, {name}", []).append(done)
         for data, store in (("spoilt", spoilt), ("clean", clean)) if asked.train else ():
             done = success_of(store, store.indices(), home / f"{data}-all", asked.steps, asked.starts, seed)
             runs.setdefault(f"{data}, all", []).append(done)
@@ -155,7 +163,8 @@ def main() -> None:
         "kept of clean": clean_kept, "success": {name: [{k: v for k, v in r.items() if k != "solved"} for r in rows]
                                                  for name, rows in runs.items()},
         "differences": {f"{data}: {name} minus all": compared(runs[f"{data}, {name}"], runs[f"{data}, all"])
-                        for name in asked.train for data in ("spoilt", "clean")}}
+                        for data, names_of in (("spoilt", (*asked.train, *bounds)), ("clean", asked.train))
+                        for name in (names_of if asked.train else ())}}
     asked.out.write_text(json.dumps(document, indent=1) + "\n")
     for name in names:
         print(f"{name:12}", *(f"{kind} {found['auroc']:.2f}" for kind, found in document["auroc"][name].items()))

@@ -1,4 +1,4 @@
-"""`wam data filter` and `wam data weigh`: which episodes to keep, and how much of each dataset to train on."""
+"""`wam data filter STORE OUT` and `wam data weigh DATASET...`: which episodes to keep, and how much of each dataset."""
 
 from __future__ import annotations
 

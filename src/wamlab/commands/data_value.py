@@ -1,4 +1,4 @@
-"""`wam data value`."""
+"""`wam data value DATASET...`."""
 
 from __future__ import annotations
 

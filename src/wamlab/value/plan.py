@@ -17,7 +17,7 @@ from ..recipe import Recipe, Size, load
 
 @dataclass(frozen=True)
 class Study:
-    """The settings of `wam data value`."""
+    """The settings of `wam data value DATASET...`."""
 
     sources: tuple[Path, ...]
     """episode stores; their names are their folders'"""
