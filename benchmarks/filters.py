@@ -27,7 +27,7 @@ from wamlab import recipe, simulators
 from wamlab.checkpoint import load_model
 from wamlab.control.collect import collect
 from wamlab.data.store import EpisodeStore
-from wamlab.evaluate.filters import Corpus, auroc, discover
+from wamlab.evaluate.filters import Corpus, discover
 from wamlab.evaluate.filters.outcome import closed
 from wamlab.evaluate.filters.planted import KINDS, plant
 from wamlab.evaluate.filters.ranking import LIMIT, rank, usable
@@ -43,6 +43,8 @@ LABELLED = 40
 ALWAYS = ("jerk", "follows", "frozen", "alignment", "information", "value", "duplicates")
 SETS = {"plain": ALWAYS, "labels": (*ALWAYS, "success"), "truth": (*ALWAYS, "progress")}
 
+Judged = tuple[dict[str, np.ndarray], np.ndarray]
+
 
 def world() -> simulators.Simulator:
     return simulators.make(TASK, size=SIZE)
@@ -54,32 +56,29 @@ def labels(corpus: Corpus, seed: int) -> dict[int, bool]:
     return {corpus.records[i].index: closed(corpus, corpus.records[i]) > 0.8 for i in drawn}
 
 
-def judged(store: EpisodeStore, wrong: dict[int, str], seed: int) -> tuple[dict[str, Any], dict[str, list[int]], Any]:
-    """AUROCs, what each set keeps, and (badness of each set, kind) per episode."""
-    corpus = Corpus.read(store, seed=seed)
-    corpus = replace(corpus, labels=labels(corpus, seed))
-    filters, _ = usable(corpus, list(discover().values()))
-    ranking = rank(corpus, filters)
-    kinds = np.array([wrong.get(index, "good") for index in ranking.indices])
-    columns = {one.name: ranking.deviations[:, n] for n, one in enumerate(filters)}
-    column = {name: np.nan_to_num(values, nan=0.0) for name, values in columns.items()}
-    for name, members in SETS.items():
-        column[name] = np.max([column[member] for member in members if member in column], 0)
-    kept = {}
+def judged(store: EpisodeStore, wrong: dict[int, str], seed: int, file: Path) -> tuple[dict[str, list[int]], Judged]:
+    """What each set keeps, and (badness by each filter and set, kind) per episode; what was found is kept in a file."""
+    if not file.exists():
+        corpus = Corpus.read(store, seed=seed)
+        corpus = replace(corpus, labels=labels(corpus, seed))
+        filters, _ = usable(corpus, list(discover().values()))
+        ranking = rank(corpus, filters)
+        column = {one.name: np.nan_to_num(ranking.deviations[:, n], nan=0.0) for n, one in enumerate(filters)}
+        for name, members in SETS.items():
+            column[name] = np.max([column[member] for member in members if member in column], 0)
+        file.write_text(json.dumps({name: values.tolist() for name, values in column.items()}))
+    column = {name: np.array(values) for name, values in json.loads(file.read_text()).items()}
+    indices, share = store.indices(), round(0.7 * len(store))
+    by_chance = np.random.default_rng([seed, 70]).permutation(indices)[:share]
+    kept = {"chance keep 0.7": sorted(int(index) for index in by_chance),
+            "unspoilt": [index for index in indices if index not in wrong]}
     for name in SETS:
-        order = np.argsort(column[name], kind="stable")
-        kept[f"{name} limit"] = [ranking.indices[i] for i in range(len(corpus)) if column[name][i] < LIMIT]
-        kept[f"{name} keep 0.7"] = sorted(ranking.indices[i] for i in order[:round(0.7 * len(corpus))])
-    by_chance = np.random.default_rng([seed, 70]).permutation(ranking.indices)[:round(0.7 * len(corpus))]
-    kept["chance keep 0.7"] = sorted(int(index) for index in by_chance)
-    kept["unspoilt"] = [index for index in ranking.indices if index not in wrong]
-    table = {name: {kind: round(auroc(kinds[part] == kind, values[part]), 4) for kind in KINDS
-                    if (part := (kinds == kind) | (kinds == "good")).any()} | {"all": round(auroc(kinds != "good", values), 4)}
-             for name, values in column.items()} if wrong else {}
-    return table, kept, (column, kinds)
+        kept[f"{name} limit"] = [index for index, bad in zip(indices, column[name], strict=True) if bad < LIMIT]
+        kept[f"{name} keep 0.7"] = sorted(indices[i] for i in np.argsort(column[name], kind="stable")[:share])
+    return kept, (column, np.array([wrong.get(index, "good") for index in indices]))
 
 
-def pooled(parts: Sequence[tuple[dict[str, np.ndarray], np.ndarray]], name: str, kind: str | None) -> dict[str, float]:
+def pooled(parts: Sequence[Judged], name: str, kind: str | None) -> dict[str, float]:
     """AUROC over the episodes of all seeds, and its interval by drawing episodes of each class with replacement."""
     bad = np.concatenate([column[name][(kinds != "good") if kind is None else (kinds == kind)] for column, kinds in parts])
     good = np.concatenate([column[name][kinds == "good"] for column, kinds in parts])
@@ -128,16 +127,16 @@ def main() -> None:
     bounds = ("chance keep 0.7", "unspoilt")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    tables, parts, clean_kept = {}, [], {}
+    parts, clean_kept = list[Judged](), {}
     runs: dict[str, list[dict[str, Any]]] = {}
     for seed in asked.seeds:
         home = asked.run / f"seed{seed}"
         clean = collect(TASK, asked.episodes, home / "clean", seed=80 + seed, kind="noisy", workers=1,
                         options={"size": SIZE})
         spoilt, wrong = plant(clean, home / "spoilt", seed=seed)
-        tables[seed], kept, part = judged(spoilt, wrong, seed)
+        kept, part = judged(spoilt, wrong, seed, home / "spoilt-judged.json")
         parts.append(part)
-        _, kept_clean, _ = judged(clean, {}, seed)
+        kept_clean, _ = judged(clean, {}, seed, home / "clean-judged.json")
         clean_kept[seed] = {name: len(indices) for name, indices in kept_clean.items() if name.partition(" ")[0] in SETS}
         for name in asked.train:
             for data, store, choice in (("spoilt", spoilt, kept), ("clean", clean, kept_clean)):
