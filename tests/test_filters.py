@@ -175,8 +175,16 @@ FILTERS = (Filter("short", short, "lower", "steps", 1.0, "length", "all else", "
     broken = Filter("broken", lambda c: judgement([1.0], str), "lower", "1", 1.0, "m", "b", "s")
     with pytest.raises(SpecError, match="one score"):
         broken(corpus)
-    with pytest.raises(WamError, match="choice"):
+    endless = Filter("endless", lambda c: judgement([np.inf] * len(c), str), "lower", "1", 1.0, "m", "b", "s")
+    with pytest.raises(SpecError, match="infinite"):
+        endless(corpus)
+    unsure = Filter("unsure", lambda c: judgement([np.nan, *range(1, len(c))], str), "lower", "1", 1.0, "m", "b", "s")
+    found = rank(corpus, [unsure])
+    assert found.kept[0] and np.isnan(found.deviations[0, 0]) and found.judgements["unsure"].reasons[0] == "cannot be judged"
+    with pytest.raises(WamError, match="share"):
         rank(corpus, [mine], keep=0.0)
+    with pytest.raises(WamError, match="no filter"):
+        rank(corpus, [])
 
 
 def contents(folder) -> dict[str, int]:
@@ -199,9 +207,11 @@ def test_the_command(spoilt, tmp_path, capsys):
     assert len(said["ranking"]) == 48 and said["ranking"][0]["reason"].startswith("actions jerk")
     (tmp_path / "labels.json").write_text('{"999": true}')
     for wrong in ("--by success", f"--labels {tmp_path / 'labels.json'}", f"--labels {tmp_path / 'none.json'}", "--by nothing",
-                  "--by jerk --keep 2"):
+                  "--by jerk --keep 2", "--by jerk --limit nan", "--by jerk --limit 0"):
         assert cli.main(shlex.split(f"data filter {store.path} {tmp_path / 'x.json'} {wrong}")) == 2
         assert "error:" in capsys.readouterr().err
+    assert cli.main(shlex.split(f"data filter {store.path} {store.path} --by jerk")) == 2
+    assert "only read" in capsys.readouterr().err and contents(store.path) == before
 
 
 @pytest.mark.slow

@@ -89,6 +89,9 @@ def test_a_study_goes_on_and_refuses(sources, tmp_path, capsys):
     asked = study(sources, tmp_path / "study", task="pushworld-no")
     with pytest.raises(WamError, match="pushworld"):
         run(asked)
+    with pytest.raises(WamError, match="disagree on cameras|disagree on image"):  # the world's pictures are larger
+        run(replace(asked, task="pushworld"))
+    assert not (tmp_path / "study").exists()
     asked = study(sources, tmp_path / "study", fractions=(0.0, 1.0), filtered=False, orders=False)
     told: list[str] = []
     with pytest.raises(WamError, match="too long"):

@@ -52,12 +52,16 @@ class Filter:
     def __call__(self) -> int:
         from ..data.store import EpisodeStore
         from ..evaluate.filters import Corpus, get
-        from ..evaluate.filters.ranking import copy_episodes, defaults, rank, ranking_file, usable
+        from ..evaluate.filters.ranking import chosen, copy_episodes, defaults, rank, ranking_file, usable
 
         store = EpisodeStore.open(self.store)
+        named = [one for name in self.by for one in get(name)]
+        chosen(self.keep, self.limit)
+        if self.out.resolve() == self.store.resolve():
+            raise WamError("the source is only read", where="OUT", expected="a new folder, or a file that ends in .json",
+                           got=self.out, fix="name another folder")
         with progress("read") as tick:
             corpus = Corpus.read(store, labels=self.labelled(store), seed=self.seed, progress=tick)
-        named = [one for name in self.by for one in get(name)]
         filters, left_out = (named, {}) if named else usable(corpus, defaults())
         with progress("judge") as tick:
             ranking = rank(corpus, filters, keep=self.keep, limit=self.limit, progress=tick)
@@ -78,7 +82,7 @@ class Filter:
         if self.json:
             print_json(facts)
             return 0
-        rows = [[row["episode"], f"{row['badness']:.1f}", row["blamed"], row["reason"], "" if row["kept"] else "dropped"]
+        rows = [[row["episode"], f"{max(0, row['badness']):.1f}", row["blamed"], row["reason"], "" if row["kept"] else "dropped"]
                 for row in facts["ranking"][:self.worst]]
         print_table(f"the worst of {len(corpus)} episodes", ("episode", "deviations", "blamed by", "why", ""), rows)
         for name, why in left_out.items():

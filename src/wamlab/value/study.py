@@ -22,6 +22,7 @@ from ..evaluate.filters.ranking import defaults, rank, usable
 from ..evaluate.lockstep import successes
 from ..evaluate.provenance import provenance
 from ..evaluate.rollout import held_out
+from ..spec import check
 from ..train import train
 from .gains import gains
 from .plan import Cell, Pools, Study, cells, mixture, pools
@@ -43,21 +44,28 @@ class Run:
         self.pools = pools(study, self.stores)
         self.cells = cells(study)
         if study.task:
-            simulators.make(study.task, renders=False).close()
+            world = simulators.make(study.task, renders=False)
+            world.close()
+            for store in self.stores:
+                check(world.task_spec, store.task_spec)
         self.claim()
 
     def claim(self) -> None:
-        """Make the folder this study's own. Raises DataError if another one is there."""
-        file = self.study.out / "study.json"
+        """Make the folder this study's own. Raises DataError if results of another one are there."""
+        file, parts = self.study.out / "study.json", self.study.out / "cells"
         mine = {k: v for k, v in to_json(self.study).items() if k not in ("out", "class")}
-        if file.exists():
-            theirs = json.loads(file.read_text(encoding="utf-8"))
-            changed = sorted(k for k in mine if theirs.get(k) != mine[k])
-            if changed:
-                raise DataError("another study is in this folder", where=self.study.out, expected={k: mine[k] for k in changed},
-                                got={k: theirs.get(k) for k in changed}, fix="choose another --out, or repeat its options")
+        mine |= {"episodes": dict(zip(self.names, map(len, self.stores), strict=True))}
+        theirs = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        changed = sorted(k for k in mine if theirs.get(k) != mine[k])
+        if not changed:
             return
-        make_folder(self.study.out / "cells")
+        if any(parts.glob("*.json")):
+            raise DataError("another study is in this folder", where=self.study.out, expected={k: mine[k] for k in changed},
+                            got={k: theirs.get(k) for k in changed}, fix="choose another --out, or repeat its options")
+        for old in ("pilot", "training"):
+            shutil.rmtree(self.study.out / old, ignore_errors=True)
+        (self.study.out / "filtered.json").unlink(missing_ok=True)
+        make_folder(parts)
         write_whole(file, (json.dumps(mine, indent=1) + "\n").encode())
 
     def file(self, cell: Cell) -> Path:

@@ -151,6 +151,9 @@ class Filter:
         if found.scores.shape != (len(corpus),) or len(found.reasons) != len(corpus):
             raise SpecError("a filter gives one score and one reason per episode", where=f"filter {self.name}",
                             expected=len(corpus), got=f"{found.scores.shape}, {len(found.reasons)}")
+        if np.isinf(found.scores).any():
+            raise SpecError("a score is infinite", where=f"filter {self.name}", expected="a number, or NaN where an episode "
+                            "cannot be judged", got=found.scores[np.isinf(found.scores)][:3].tolist())
         return found
 
     def deviation(self, scores: Float64[ndarray, "E"]) -> Float64[ndarray, "E"]:

@@ -71,6 +71,14 @@ def usable(corpus: Corpus, filters: Sequence[Filter]) -> tuple[list[Filter], dic
     return [one for one in filters if not reasons[one.name]], {name: why for name, why in reasons.items() if why}
 
 
+def chosen(keep: float | None, limit: float) -> None:
+    """Refuse a choice that is none. Raises WamError naming the option."""
+    if keep is not None and not 0 < keep <= 1:
+        raise WamError("this is no share of episodes", where="--keep", expected="above 0, at most 1", got=keep)
+    if not limit > 0:
+        raise WamError("the usual episode would stand out", where="--limit", expected="above 0 standard deviations", got=limit)
+
+
 def rank(corpus: Corpus, filters: Sequence[Filter], *, keep: float | None = None, limit: float = LIMIT,
          progress: Progress | None = None) -> Ranking:
     """Judge and choose.
@@ -79,12 +87,13 @@ def rank(corpus: Corpus, filters: Sequence[Filter], *, keep: float | None = None
         keep: share of the episodes to keep, the best ones. None: all that do not stand out by `limit` or more.
 
     Raises:
-        WamError: without filters, or for a share that is not above 0 and at most 1.
+        WamError: without filters, for a share that is not above 0 and at most 1, or a limit that is not above 0.
         DataError: if a filter lacks what it needs.
     """
-    if not filters or (keep is not None and not 0 < keep <= 1):
-        raise WamError("this is no choice of episodes", where="--by, --keep", expected="a filter, and a share in (0, 1]",
-                       got=f"{len(filters)} filters, {keep}")
+    chosen(keep, limit)
+    if not filters:
+        raise WamError("there is no filter to rank by", where="--by", expected="one or more", got=0,
+                       fix="wam list --filters shows them, and what each needs")
     found: dict[str, Judgement] = {}
     for number, one in enumerate(filters):
         found[one.name] = one(corpus)
