@@ -21,7 +21,7 @@ from wamlab.evaluate.rollout import held_out
 from wamlab.evaluate.statistics import mean_of_runs
 from wamlab.run import executor_for
 from wamlab.train import Trainer, train
-from wamlab.value.gains import gains, slope
+from wamlab.value.gains import gains, notes, slope
 from wamlab.value.plan import Study, cells, mixture, pools
 from wamlab.value.study import run
 
@@ -76,6 +76,12 @@ def test_gains_are_differences_of_the_same_seed():
     assert not any(r["source"] == "two" for r in rows if r["kind"] != "order")
     assert not any(r["score"] == "success" for r in rows)
     assert slope(np.array([0.0, 1.0, 2.0]), np.array([[1.0], [3.0], [5.0]])) == pytest.approx(2.0)
+
+
+def test_a_score_at_its_floor_is_said_to_be_there():
+    at_floor = [{"scores": {"success": 0.0, "action error": 0.2}}] * 3
+    assert len(notes(at_floor)) == 1 and "floor" in notes(at_floor)[0]
+    assert not notes([*at_floor, {"scores": {"success": 0.1}}]) and not notes([{"scores": {}}])
 
 
 def test_interval_over_runs_is_students():

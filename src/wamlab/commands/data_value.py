@@ -79,10 +79,12 @@ class Value:
                         say=lambda text: print(text, file=sys.stderr))
         html = page(found, self.out / "value.html")
         if self.json:
-            print_json({"out": self.out / "value.json", "page": html, "gains": found["gains"]})
+            print_json({"out": self.out / "value.json", "page": html, "gains": found["gains"], "notes": found["notes"]})
         else:
             from ..value.page import HEAD, cells
 
             print_table("what it brought (positive is better)", HEAD, [cells(row) for row in found["gains"]])
+            for note in found["notes"]:
+                print(f"note: {note}")
             print(f"everything: {self.out / 'value.json'}; page: {html}")
         return 0

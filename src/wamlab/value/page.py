@@ -26,6 +26,7 @@ shown.</p>
 </header><main>{% for figure in figures %}<figure>{{ figure | safe }}</figure>{% endfor %}
 <div class="scroll"><table><thead><tr>{% for cell in head %}<th scope="col">{{ cell }}</th>{% endfor %}</tr></thead><tbody>
 {% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</tbody></table></div>
+{% for note in notes %}<p class="note">{{ note }}</p>{% endfor %}
 <p class="note">{{ command }}</p></main></body></html>
 """
 
@@ -49,7 +50,8 @@ def page(found: Mapping[str, Any], out: Path) -> Path:
     study = found["study"]
     text = environment.from_string(PAGE).render(
         style=style, recipe=study["recipe"], trainings=len(results), seeds=study["seeds"], figures=[f for f in figures if f],
-        head=HEAD, rows=[cells(row) for row in found["gains"]], command=found["command"])
+        head=HEAD, rows=[cells(row) for row in found["gains"]], notes=found["notes"],
+        command=found["command"])
     write_whole(out, text.encode())
     return out
 

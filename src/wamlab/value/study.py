@@ -24,7 +24,7 @@ from ..evaluate.provenance import provenance
 from ..evaluate.rollout import held_out
 from ..spec import check
 from ..train import train
-from .gains import gains
+from .gains import gains, notes
 from .plan import Cell, Pools, Study, cells, mixture, pools
 from .score import scores
 
@@ -138,7 +138,7 @@ class Run:
         facts = provenance(command, seeds=list(range(self.study.seeds)), renderer=sorted({s.renderer for s in self.stores}),
                            study={k: v for k, v in to_json(self.study).items() if k not in ("out", "class")})
         results = self.results()
-        return facts | {"gains": gains(results, self.names), "results": results}
+        return facts | {"gains": gains(results, self.names), "notes": notes(results), "results": results}
 
 
 def run(study: Study, *, command: str = "", progress: Progress | None = None, limit_minutes: float = float("inf"),
@@ -158,8 +158,9 @@ def run(study: Study, *, command: str = "", progress: Progress | None = None, li
     """
     work = Run(study)
     seconds = work.estimate()
+    judging = any(cell.filtered for cell in work.left()) and not (study.out / "filtered.json").exists()
     say(f"{len(work.left())} trainings of {work.recipe.training.steps} steps are left of {len(work.cells)}: about "
-        f"{spoken(seconds)}")
+        f"{spoken(seconds)}" + f", and once the judging of {sum(map(len, work.stores))} episodes by filters" * judging)
     if seconds > 60 * limit_minutes:
         raise WamError("the study would take too long", where="--limit-minutes", expected=f"at most {limit_minutes:g} minutes",
                        got=f"about {spoken(seconds)}", fix="fewer --fractions, --seeds, --steps or --starts; or --yes")
