@@ -82,8 +82,8 @@ class Filter:
         if self.json:
             print_json(facts)
             return 0
-        rows = [[row["episode"], f"{max(0, row['badness']):.1f}", row["blamed"], row["reason"], "" if row["kept"] else "dropped"]
-                for row in facts["ranking"][:self.worst]]
+        rows = [[row["episode"], f"{max(0, row['badness']):.1f}", row["blamed"], row["reason"],
+                 "" if row["kept"] else "dropped"] for row in facts["ranking"][:self.worst]]
         print_table(f"the worst of {len(corpus)} episodes", ("episode", "deviations", "blamed by", "why", ""), rows)
         for name, why in left_out.items():
             print(f"not used: {name} ({why})")

@@ -52,13 +52,13 @@ def gains(results: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[
 
 
 def notes(results: Sequence[dict[str, Any]]) -> list[str]:
-    """What a reader of the gains has to know: that a score is at its floor or ceiling in every training says nothing of data."""
+    """What a reader of the gains has to know: a score at its floor or ceiling in every training says nothing of data."""
     found = []
     for score, bounds in {"success": {0.0: "floor", 1.0: "ceiling"}}.items():
         values = {r["scores"].get(score) for r in results}
         if len(values) == 1 and (value := values.pop()) in bounds:
-            found.append(f"{score} is {value:g} in every training: at its {bounds[value]} it cannot tell data apart; its intervals "
-                         "of width zero show that, and not that the data are worth the same")
+            found.append(f"{score} is {value:g} in every training: at its {bounds[value]} it cannot tell data apart; its "
+                         "intervals of width zero show that, and not that the data are worth the same")
     return found
 
 

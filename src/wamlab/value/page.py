@@ -72,6 +72,10 @@ def curve(results: list[dict[str, Any]], name: str, score: str) -> str:
         axes = canvas.axes[0]
         axes.plot(places, [e.value for e in found], marker="o", color=SERIES[0])
         axes.vlines(places, [e.low for e in found], [e.high for e in found], color=INK, linewidth=1.2)
-        axes.set(xlabel=f"episodes of {name}", title=f"{score} ({UNITS[score]})")
+        better = "more" if BETTER[score] > 0 else "less"
+        axes.set(xlabel=f"episodes of {name}", title=f"{score} ({UNITS[score]}; {better} is better)")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if UNITS[score] == "rate":
+            axes.set_ylim(-0.05, 1.05)
         axes.grid(axis="y", linewidth=0.6)
     return canvas.svg

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import checkpoint, simulators
 from ..config import to_json
-from ..data.atomic import make_folder, write_whole
+from ..data.atomic import alone_in, make_folder, write_whole
 from ..data.store import EpisodeStore
 from ..errors import DataError, WamError
 from ..evaluate.filters.base import Corpus
@@ -42,13 +42,12 @@ class Run:
         self.stores = [EpisodeStore.open(folder) for folder in study.sources]
         self.names = [folder.name for folder in study.sources]
         self.pools = pools(study, self.stores)
-        self.cells = cells(study)
+        self.cells, self.verdict = cells(study), study.out / "filtered.json"
         if study.task:
             world = simulators.make(study.task, renders=False)
             world.close()
             for store in self.stores:
                 check(world.task_spec, store.task_spec)
-        self.claim()
 
     def claim(self) -> None:
         """Make the folder this study's own. Raises DataError if results of another one are there."""
@@ -64,7 +63,7 @@ class Run:
                             got={k: theirs.get(k) for k in changed}, fix="choose another --out, or repeat its options")
         for old in ("pilot", "training"):
             shutil.rmtree(self.study.out / old, ignore_errors=True)
-        (self.study.out / "filtered.json").unlink(missing_ok=True)
+        self.verdict.unlink(missing_ok=True)
         make_folder(parts)
         write_whole(file, (json.dumps(mine, indent=1) + "\n").encode())
 
@@ -105,15 +104,16 @@ class Run:
 
     def filtered(self) -> Pools:
         """The pools with what the usual filters keep; the verdict is left in the folder."""
-        file, good = self.study.out / "filtered.json", []
-        if file.exists():
-            kept = json.loads(file.read_text(encoding="utf-8"))
+        good = []
+        if self.verdict.exists():
+            kept = json.loads(self.verdict.read_text(encoding="utf-8"))
             return replace(self.pools, good=tuple(frozenset(kept[name]) for name in self.names))
         for store in self.stores:
             corpus = Corpus.read(store)
             ranking = rank(corpus, usable(corpus, defaults())[0])
             good.append(frozenset(i for i, ok in zip(ranking.indices, ranking.kept, strict=True) if ok))
-        write_whole(file, (json.dumps({name: sorted(one) for name, one in zip(self.names, good, strict=True)}) + "\n").encode())
+        kept = {name: sorted(one) for name, one in zip(self.names, good, strict=True)}
+        write_whole(self.verdict, (json.dumps(kept) + "\n").encode())
         return replace(self.pools, good=tuple(good))
 
     def answer(self, cell: Cell, progress: Progress) -> None:
@@ -155,23 +155,27 @@ def run(study: Study, *, command: str = "", progress: Progress | None = None, li
 
     Raises:
         WamError: for settings that cannot be, or an estimate above the limit; nothing has been trained then.
+        DataError: if the folder holds another study, or another process works in it.
     """
     work = Run(study)
-    seconds = work.estimate()
-    judging = any(cell.filtered for cell in work.left()) and not (study.out / "filtered.json").exists()
-    say(f"{len(work.left())} trainings of {work.recipe.training.steps} steps are left of {len(work.cells)}: about "
-        f"{spoken(seconds)}" + f", and once the judging of {sum(map(len, work.stores))} episodes by filters" * judging)
-    if seconds > 60 * limit_minutes:
-        raise WamError("the study would take too long", where="--limit-minutes", expected=f"at most {limit_minutes:g} minutes",
-                       got=f"about {spoken(seconds)}", fix="fewer --fractions, --seeds, --steps or --starts; or --yes")
-    left, tick = work.left(), progress or (lambda done, total: None)
-    for number, cell in enumerate(left):
-        def within(done: int, total: int, number: int = number) -> None:
-            tick(number * total + done, len(left) * total)
+    make_folder(study.out)
+    with alone_in(study.out):
+        work.claim()
+        seconds, judging = work.estimate(), any(cell.filtered for cell in work.left()) and not work.verdict.exists()
+        say(f"{len(work.left())} trainings of {work.recipe.training.steps} steps are left of {len(work.cells)}: about "
+            f"{spoken(seconds)}" + f", and once the judging of {sum(map(len, work.stores))} episodes by filters" * judging)
+        if seconds > 60 * limit_minutes:
+            raise WamError("the study would take too long", where="--limit-minutes", got=f"about {spoken(seconds)}",
+                           expected=f"at most {limit_minutes:g} minutes",
+                           fix="fewer --fractions, --seeds, --steps or --starts; or --yes")
+        left, tick = work.left(), progress or (lambda done, total: None)
+        for number, cell in enumerate(left):
+            def within(done: int, total: int, number: int = number) -> None:
+                tick(number * total + done, len(left) * total)
 
-        work.answer(cell, within)
-    found = work.document(command)
-    write_whole(study.out / "value.json", (json.dumps(found, indent=1) + "\n").encode())
+            work.answer(cell, within)
+        found = work.document(command)
+        write_whole(study.out / "value.json", (json.dumps(found, indent=1) + "\n").encode())
     return found
 
 
