@@ -26,14 +26,14 @@ from wamlab import recipe
 from wamlab.checkpoint import load_model
 from wamlab.chores import recipe_of
 from wamlab.config import from_json
-from wamlab.data.store import EpisodeStore
+from wamlab.data.store import EpisodeStore, store_name
 from wamlab.evaluate.branches import Branches
 from wamlab.evaluate.provenance import provenance
 from wamlab.evaluate.readout import Readout
 from wamlab.evaluate.rollout import held_out, rollout
 from wamlab.evaluate.score import score_model, score_rollouts
 from wamlab.run import executor_for
-from wamlab.run_config import RunConfig, store_name
+from wamlab.run_config import RunConfig
 from wamlab.train import train
 
 

@@ -14,7 +14,8 @@ class Follower(WorldActionModel):
 
     Args:
         kind: "follows"; "ignores" (imagines the truth, always acts as the expert); "decorative" (imagines another scene,
-            whatever is done, and acts as the expert); "breaks" (raises in the middle).
+            whatever is done, and acts as the expert); "narrates" (knows the instruction only: imagines the expert's future
+            whatever is done); "breaks" (raises in the middle).
     """
 
     chunk, offsets, history = 8, (4, 8), 1
@@ -42,7 +43,7 @@ class Follower(WorldActionModel):
             if given.future is not None and self.kind in ("follows", "breaks"):
                 shown = (given.future[row].movedim(1, -1) * 255).round().numpy()
                 k = int(np.abs(self.branches.frames[c].astype(float) - shown).sum((1, 2, 3, 4)).argmin())
-            if given.action is not None:
+            if given.action is not None and self.kind != "narrates":
                 gaps = np.abs(self.branches.actions[c] - given.action[row].numpy()).sum((1, 2))
                 k = int(gaps.argmin())
             actions.append(self.branches.actions[c, k])

@@ -1,8 +1,11 @@
 """The commands that judge: the card of records, the power of a claim, and the speed of it all."""
 
 import json
+import shutil
 import time
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +13,17 @@ import pytest
 from test_protocol import BLOCK
 from toyworld import SPEC, effects
 from wamlab.cli import main
-from wamlab.evaluate import records
+from wamlab.evaluate import record_writing, records
 from wamlab.evaluate.conformance.saboteurs import sabotage
+from wamlab.evaluate.log import EvalLog
 from wamlab.evaluate.metrics import Evidence
 from wamlab.evaluate.protocol import Terms
+from wamlab.evaluate.rollout import held_out, rollout
+from wamlab.evaluate.run_cards import Asking, cards
+from wamlab.judge import rescored
+from wamlab.run import executor_for, run
+from wamlab.run_config import RunConfig
+from wamlab.userfile import load_file
 
 
 def call(capsys, *words):
@@ -42,10 +52,10 @@ def test_verdict_from_records_alone(name, words, tmp_path, capsys):
     """From effects alone it can be shown that a future is decorative, but not that an action follows it."""
     made = sabotage(name, effects(12), SPEC)
     terms = Terms("toy", 12, made.kinds, made.offsets, 12)
-    records.save(tmp_path / "r.jsonl", terms, Evidence(name, SPEC, effects=made), imagines=True)
+    record_writing.save(tmp_path / "r.jsonl", terms, Evidence(name, SPEC, effects=made), imagines=True)
     _, said = call(capsys, "card", "--from", tmp_path / "r.jsonl", "--json")
     assert json.loads(said.out)[0]["verdict"]["words"] == words
-    records.save(tmp_path / "r.jsonl", terms, Evidence(name, SPEC, effects=made), imagines=False)
+    record_writing.save(tmp_path / "r.jsonl", terms, Evidence(name, SPEC, effects=made), imagines=False)
     _, said = call(capsys, "card", "--from", tmp_path / "r.jsonl", "--json")
     assert json.loads(said.out)[0]["verdict"]["words"] == "no future at test time"
 
@@ -76,20 +86,51 @@ def test_a_card_over_200_contexts_takes_two_seconds():
 
 @pytest.mark.slow
 def test_card_of_a_run(debug_run, tmp_path, capsys):
-    status, said = call(capsys, "card", debug_run / "runs" / "first", "--json", "--workers", 1, "--export", tmp_path / "rec")
-    cards = {(card["model"], card["task"]): card for card in json.loads(said.out)}
-    assert status == 0 and len(cards) == 4
-    for (model, _), card in cards.items():
+    folder = debug_run / "runs" / "first"
+    status, said = call(capsys, "card", folder, "--json", "--workers", 1, "--starts", 2, "--export", tmp_path / "rec")
+    found = {(card["model"], card["task"]): card for card in json.loads(said.out)}
+    assert status == 0 and len(found) == 4
+    for (model, _), card in found.items():
         words = "no future at test time" if model == "vla" else "not enough evidence"  # three contexts
         assert card["verdict"]["words"] == words and card["protocol"]["version"] == "CC-1.0"
         values = {s["metric"]: s for s in card["scores"]}
         assert (values["f2a"]["value"] is None) <= bool(values["f2a"]["unavailable"]) and "onset" in values
-    again = call(capsys, "card", debug_run / "runs" / "first", "--json")[1].out  # read, not judged again
-    assert json.loads(again) == list(cards.values())
-    for path in (tmp_path / "rec").glob("uwm-*"):
+    again = call(capsys, "card", folder, "--json", "--starts", 2)[1].out  # read, not judged again
+    assert json.loads(again) == list(found.values())
+    for path in (tmp_path / "rec").glob("*.jsonl"):
         _, said = call(capsys, "card", "--from", path, "--json")
         (back,) = json.loads(said.out)
-        here = cards["uwm", back["task"]]
-        mine, theirs = ({s["metric"]: s["value"] for s in card["scores"]} for card in (here, back))
-        assert mine["cc.robot"] == pytest.approx(theirs["cc.robot"], abs=1e-6) and back["protocol"] == here["protocol"]
-        assert mine["f2a.robot"] == pytest.approx(theirs["f2a.robot"], abs=1e-6)
+        here = found[back["model"], back["task"]]
+        mine, theirs = ({s["metric"]: s for s in card["scores"]} for card in (here, back))
+        assert back["protocol"] == here["protocol"] and back["verdict"] == here["verdict"]
+        assert len(theirs) > 30 and theirs.keys() <= mine.keys()
+        for metric, score in theirs.items():
+            assert (score["unavailable"], score["note"]) == (mine[metric]["unavailable"], mine[metric]["note"]), metric
+            assert score["value"] == pytest.approx(mine[metric]["value"], rel=1e-6, abs=1e-9), metric
+    page = (folder / "card.html").read_text()
+    assert "no future at test time" in page and "it acts without imagining" in page
+    log = EvalLog.load(folder / "log")
+    assert {s.key for s in rescored(folder)} <= {s.key for s in log.scores}  # a card leaves the run as it was
+    twin = json.loads(call(capsys, "card", folder, "--json", "--mode", "twin", "--starts", 0)[1].out)
+    assert all(card["protocol"]["mode"] == "twin" for card in twin)
+
+
+@pytest.mark.slow
+def test_a_future_taken_off_its_action_after_training_is_decorative(tmp_path):
+    """The joint model learns PushWorld for a few steps; a copy of it shows the mirrored scene's future and acts without any."""
+    out = tmp_path / "run"
+    run(RunConfig(out=out, tasks=("pushworld",), models=("uwm",), minutes=1.5, episodes=80, starts=12, contexts=24, workers=1))
+    example = Path(__file__).parents[1] / "examples" / "decoupled.py"
+    home = load_file(example, "decouple").decouple(out / "models" / "uwm" / "model", out / "models" / "decoupled" / "model")
+    acting = partial(executor_for, home, 4, str(example))
+    rollout(acting, "pushworld", held_out(12), out / "rollouts" / "decoupled" / "pushworld", workers=1)
+    settings = json.loads((out / "run.json").read_text())
+    (out / "run.json").write_text(json.dumps(settings | {"models": ["uwm", str(example)]}))
+    log = EvalLog.load(out / "log")
+    shutil.rmtree(out / "log")
+    replace(log, episodes=dict(log.episodes) | {"decoupled/pushworld": "../rollouts/decoupled/pushworld"}).save(out / "log")
+    found = {card.model: card for card in cards(out, Asking(starts=6))}
+    assert found["decoupled"].verdict.words == "decorative future", found["decoupled"].verdict
+    assert found["uwm"].verdict.words not in ("decorative future", "no future at test time"), found["uwm"].verdict
+    assert found["decoupled"].find("necessity").value == 0 and found["decoupled"].find("f2a.robot").value == 0
+    assert abs(found["decoupled"].find("cc.robot").value) < 0.05 < found["uwm"].find("cc.robot").low

@@ -41,7 +41,7 @@ def test_one_process_or_two_learn_the_same(tmp_path):
     for name in ("uwm", "vla"):
         first, second = (load_model(model_folder(name, x[0].config) / "model").state_dict() for x in (one, two))
         assert all(torch.equal(first[key], second[key]) for key in first)
-    for pattern in ("controls/*", "branches/*"):
+    for pattern in ("controls/replay-*", "controls/own-*", "branches/*"):
         (first,), (second,) = ([path.read_bytes() for path in (tmp_path / name).glob(pattern)] for name in ("one", "two"))
         assert first == second
     first, second = (Readout.load(readout_path("pushworld", x[0].config)).eye.state_dict() for x in (one, two))

@@ -10,12 +10,14 @@ from wamlab.errors import DataError, Unanswerable
 from wamlab.evaluate.branches import Protocol, make_branches
 from wamlab.evaluate.card import card_of
 from wamlab.evaluate.f2a import OFFERED, answer_branches
+from wamlab.evaluate.imagining import imagine_branches
 from wamlab.evaluate.interventions import intervene
 from wamlab.evaluate.log import Score
 from wamlab.evaluate.manifest import manifest
 from wamlab.evaluate.metrics import Evidence, get
 from wamlab.evaluate.readout import Audit, Readout, Shape
 from wamlab.evaluate.readout import Eye as Network
+from wamlab.evaluate.score import read_effects
 from wamlab.evaluate.verdict import decide
 from wamlab.models.oracle import Oracle
 from wamlab.simulators import make
@@ -143,6 +145,22 @@ def test_siblings_of_the_oracle(asked):
     assert found["invariants"] == 0 and found["cc"] == pytest.approx(1)
     blind = {s.metric: s.value for s in asked["decorative"].scores}
     assert blind["dose"] == 0 == blind["dose.robot.slope"] and blind["regret"] == pytest.approx(1)
+
+
+def test_dose_and_response(branches, eye):
+    """Light, hard and no push: the truth answers each in full and never less to more; a model that knows only the sentence
+    answers none."""
+    for kind, slope in (("follows", 1.0), ("narrates", 0.0)):
+        futures = imagine_branches(Follower(branches, kind), branches)
+        made = Evidence(kind, branches.spec, effects=read_effects(branches, futures, eye), scales=branches.scales())
+        found = {s.metric: s for s in get("dose")(made)}
+        for group in ("robot", "object"):
+            assert found[f"dose.{group}.slope"].value == pytest.approx(slope, abs=1e-9)
+            assert found[f"dose.{group}.violations"].value == 0 and found[f"dose.{group}.tau"].value == slope
+    backwards = replace(made.effects, imagined={n: 2 * made.effects.start[n][:, None, None] - v
+                                                for n, v in made.effects.real.items()})
+    found = {s.metric: s.value for s in get("dose")(replace(made, effects=backwards))}  # control
+    assert found["dose.robot.slope"] == pytest.approx(-1) and found["dose.robot.violations"] > 0.5
 
 
 def test_words_are_gated_by_intervals():

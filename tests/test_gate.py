@@ -6,6 +6,7 @@ import pytest
 
 from synthetic import write_run
 from toyworld import SPEC, effects
+from wamlab.cli import main
 from wamlab.errors import DataError
 from wamlab.evaluate.conformance import families, gate
 from wamlab.evaluate.conformance.families import Family, World
@@ -42,6 +43,21 @@ def test_a_toy_metric_enters_a_page_only_with_its_conformance_file(tmp_path):
 def test_the_record_names_every_metric_that_has_promises():
     """That they pass is what tests/test_conformance.py shows."""
     assert gate.own() == {p.metric for family in families.discover().values() for p in family.promises}
+
+
+def test_the_packages_own_metrics_must_pass_in_both_worlds(monkeypatch, tmp_path):
+    assert gate.complete(["pushworld", "metaworld/plate-slide"]) and not gate.complete(["pushworld"]) and not gate.complete([])
+    passed = {"cc": ["pushworld"], "dose": ["pushworld", "metaworld/drawer-open"]}
+    (tmp_path / gate.PASSED).write_text(json.dumps({"protocol": gate.VERSION, "metrics": passed}))
+    monkeypatch.setattr(gate, "files", lambda package: tmp_path)
+    assert gate.own() == {"dose"}
+    log = EvalLog({}, (Score("m", "t", "cc", 0.5), Score("m", "t", "dose", 0.5)))
+    assert gate.admit(log)[1] == ("cc",)
+
+
+def test_the_packages_record_is_not_written_from_half_an_examination(capsys):
+    for words in (["--task", "pushworld"], ["--no-readout"]):
+        assert main(["conformance", "--write", *words]) == 2 and "through the readout" in capsys.readouterr().err
 
 
 def test_damaged_and_old_records_are_clear_errors(tmp_path):

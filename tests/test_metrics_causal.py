@@ -168,3 +168,13 @@ def test_a_card_is_fast():
     start = time.process_time()
     card(sabotage("noise_0.3", large, SPEC))
     assert time.process_time() - start < 4  # the promise is 2 s on an idle core
+
+
+def test_an_imagination_that_holds_only_near_the_demonstrations_is_told_apart():
+    shown = [k for k, kind in enumerate(EFFECTS.kinds) if kind in causal.BEHAVIOUR["like_expert"]]
+    known = np.isin(np.arange(len(EFFECTS.kinds)), shown)[:, None, None]
+    made = replace(EFFECTS, imagined={name: np.where(known, real, EFFECTS.start[name][:, None, None])
+                                      for name, real in EFFECTS.real.items()})
+    found = {s.metric: s.value for s in causal.cc_a2f(Evidence("m", SPEC, effects=made))}
+    assert found["cc.robot.like_expert"] == pytest.approx(1) and found["cc.robot.unlike_expert"] == 0
+    assert 0 < found["cc.robot"] < 1

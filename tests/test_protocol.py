@@ -10,11 +10,12 @@ import pytest
 
 from toyworld import SPEC, effects
 from wamlab.errors import DataError
-from wamlab.evaluate import records
+from wamlab.evaluate import record_writing, records
 from wamlab.evaluate.card import card_of
 from wamlab.evaluate.conformance.families import World, answers, plans
 from wamlab.evaluate.conformance.saboteurs import sabotage
-from wamlab.evaluate.metrics import Answers, Evidence
+from wamlab.evaluate.evidence import Answers, Trials
+from wamlab.evaluate.metrics import Evidence
 from wamlab.evaluate.protocol import VERSION, Terms, must_match
 
 PAGE = (Path(__file__).parents[1] / "docs" / "protocol-cc-1.0.md").read_text()
@@ -98,12 +99,27 @@ def test_records_go_out_and_come_back_with_the_same_numbers(tmp_path):
     told = terms(truth, 12)
     evidence = Evidence("m", SPEC, plan.episodes, foresight=plan.foresight, effects=made, answers=given,
                         scales=dict(told.scales))
-    back = records.load(records.save(tmp_path / "new" / "r.jsonl", told, evidence, True))
+    seen = {name: value + 0.01 for name, value in made.real.items()}
+    evidence = replace(evidence, effects=replace(made, ceiling=seen, step=np.arange(12)), missing={"episodes": "none"},
+                       trials=Trials({"own": np.array([True, False]), "swapped": np.zeros(2, bool)}, {"oracle": "no expert"}),
+                       foresight=replace(plan.foresight, ceiling={n: v + 0.01 for n, v in plan.foresight.real.items()}))
+    late = replace(truth, imagined=sabotage("leaky", truth, SPEC).imagined)
+    parted = [truth.kinds.index(name) for name in ("factual", "late stop", "late turn")]
+    late = replace(late, kinds=tuple(truth.kinds[k] for k in parted),
+                   imagined={n: v[:, parted] for n, v in late.imagined.items()},
+                   real={n: v[:, parted] for n, v in late.real.items()})
+    back = records.load(record_writing.save(tmp_path / "new" / "r.jsonl", told, evidence, True, late))
     assert back.terms == told and back.imagines is True
-    known = [s for s in records.Records(told, evidence, True).scores() if not s.metric.endswith(".floor")]
-    assert len(known) > 60
-    for one, two in zip(known, [s for s in back.scores() if not s.metric.endswith(".floor")], strict=True):
-        assert one.metric == two.metric and one.value == pytest.approx(two.value, abs=1e-12), one.metric
+    for mode in ("interventional", "twin"):
+        known, again = (one.scores(mode) for one in (records.Records(told, evidence, True, late), back))
+        assert len(known) > 80
+        for one, two in zip(known, again, strict=True):
+            assert (one.metric, one.unavailable, one.note) == (two.metric, two.unavailable, two.note)
+            assert one.value == pytest.approx(two.value, abs=1e-12) and one.low == pytest.approx(two.low), one.metric
+    known = back.scores()
+    found = {s.metric: s for s in known}
+    assert found["onset"].value > 0.002 and found["cc.ceiling"].value > 0.9 and found["fcs.ceiling"].value is not None
+    assert found["necessity"].value == 0.5 and found["necessity.headroom"].unavailable == "no expert"
     found = by_the_page((tmp_path / "new" / "r.jsonl").read_text())
     value = {s.metric: s.value for s in known}
     assert found["fcs"] == pytest.approx(value["fcs"]) and found["success"] == pytest.approx(value["success"])
@@ -135,6 +151,10 @@ BAD = {
     "unknown kind": swap(3, record="efect"),
     "another version": swap(0, version="CC-0.9"),
     "begin with its protocol": lambda rows: rows[1:],
+    "the same arms": lambda rows: [*rows, {"record": "trial", "start": "1", "solved": {"own": True}},
+                                   {"record": "trial", "start": "2", "solved": {"oracle": True}}],
+    "a start is told twice": lambda rows: [*rows, *[{"record": "trial", "start": "1", "solved": {"own": True}}] * 2],
+    "no table of true and false": lambda rows: [*rows, {"record": "trial", "start": "1", "solved": {"own": 1}}],
     "an episode is told twice": lambda rows: [*rows, next(r for r in rows if r["record"] == "episode")],
     "not told": swap(-1 % len(BLOCK.splitlines()), episode="99"),
     "solved is missing": lambda rows: [{k: v for k, v in r.items() if k != "solved"} for r in rows],

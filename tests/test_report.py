@@ -66,7 +66,8 @@ def test_page_is_one_well_formed_file_without_outside_references(run):
 
 
 @pytest.mark.parametrize("words", [
-    "The result", "Success in closed loop", "open loop replay", "83 %|67%", "Imagined against executed", "not solved",
+    "The result", "The causal card", "not enough evidence", "because",
+    "Success in closed loop", "open loop replay", "83 %|67%", "Imagined against executed", "not solved",
     "imagined in 4 steps", "happened in 8 steps", "Same state, different actions", "CC-A2F, robot", "wrong direction",
     "PSNR, changed", "copy of the last frame", "tidiness", "what the readout reaches on true frames",
     "Time per decision", "one control step: 50 ms", "wam run --size debug", "a processor",

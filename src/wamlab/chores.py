@@ -15,15 +15,15 @@ from typing import Protocol, runtime_checkable
 
 from . import recipe
 from .control.workers import Parent, in_workers
-from .data.store import EpisodeStore
+from .data.store import EpisodeStore, store_name
 from .data.windows import Windows
 from .evaluate.branches import Branches, make_branches
 from .evaluate.branches import Protocol as BranchProtocol
 from .evaluate.log import Score
 from .evaluate.readout_training import readout_for
 from .evaluate.rollout import held_out, one_thread
-from .judge import replay_score
-from .run_config import REFERENCE_MINUTES, RunConfig, store_name
+from .judge import own_replay, replay_score
+from .run_config import REFERENCE_MINUTES, RunConfig
 from .train import train
 
 Tick = Callable[[int, int], None]
@@ -97,7 +97,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Replaying:
-    """The control against tasks that need no perception."""
+    """The controls: against tasks that need no perception, and of the recordings themselves."""
 
     config: RunConfig
     task: str
@@ -106,9 +106,10 @@ class Replaying:
     def title(self) -> str:
         return f"replay demonstrations of {self.task}"
 
-    def do(self, tick: Tick) -> Score:
-        c = self.config
-        return replay_score(self.task, store_of(self.task, c), held_out(c.starts), c.out / "controls", progress=tick)
+    def do(self, tick: Tick) -> list[Score]:
+        c, store = self.config, store_of(self.task, self.config)
+        return [replay_score(self.task, store, held_out(c.starts), c.out / "controls", progress=tick),
+                *own_replay(self.task, store, c.out / "controls")]
 
 
 @dataclass(frozen=True)

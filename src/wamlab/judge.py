@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,22 +14,29 @@ from numpy import ndarray
 
 from .control.replay import replay_control
 from .data.atomic import make_folder, write_whole
-from .data.store import EpisodeStore
-from .errors import DataError, WamError
-from .evaluate.branches import Branches, Futures, imagine_branches
-from .evaluate.imagining import NO_IMAGINATION
+from .data.store import EpisodeStore, store_name
+from .errors import DataError
+from .evaluate import answer_file
+from .evaluate.branches import Branches, Futures
+from .evaluate.conformance.gate import root
+from .evaluate.demonstrations import oracle_replay
+from .evaluate.evidence import Answers
 from .evaluate.log import FILE, EvalLog, Score
-from .evaluate.metrics import Metric
+from .evaluate.manifest import NO_IMAGINATION, NOT_OFFERED, manifest
+from .evaluate.marks import null_answers, null_plans, unique
+from .evaluate.metrics import Evidence, Metric, get
+from .evaluate.protocol import terms_of
 from .evaluate.readout import Readout
-from .evaluate.score import compare_success, score_branches, score_nulls, score_readout, score_rollouts
+from .evaluate.recorded import Key, given_answers, imagined_futures
+from .evaluate.run_cards import branches_of
+from .evaluate.score import compare_success, evidence_of, score_branches, score_nulls, score_readout, score_rollouts
 from .evaluate.statistics import clopper_pearson
 from .models.base import WorldActionModel
-from .run_config import store_name
 
 SHOWN = 2
 """counterfactual contexts per task that the log keeps pictures of"""
-ASKED = "branch.psnr"
-"""the score that every model has which was asked what given actions do, or refused to answer"""
+ASKED, OFFERED = "branch.psnr", "f2a"
+"""scores that every model has which was asked what given actions do, or offered futures; or refused to answer"""
 Rollouts = Mapping[tuple[str, str], EpisodeStore]
 """(model, task) -> its closed-loop episodes"""
 
@@ -66,6 +74,26 @@ def replay_score(task: str, store: EpisodeStore, scenes: Sequence[int], folder: 
                       f"mean {np.mean(counts) / n:.2f}")
 
 
+def own_replay(task: str, store: EpisodeStore, folder: Path, *, most: int = 20) -> list[Score]:
+    """Demonstrations replayed from their own starts: what fails here is the simulator or the recording, and no policy.
+
+    Args:
+        task: as it was asked for, a name or a path.
+        folder: where the scores are kept, and read from the next time.
+    """
+    path = folder / f"own-{store_name(task)}.json"
+    if not path.exists():
+        solved = list(islice((e for e in store if e.solved and not e.success[0]), most))
+        found = oracle_replay(task, solved)
+        make_folder(folder)
+        write_whole(path, json.dumps([asdict(score) for score in found]).encode())
+    try:
+        return [Score(**fields) for fields in json.loads(path.read_text())]
+    except (ValueError, TypeError) as error:
+        raise DataError("the scores of the replay are damaged", where=path, expected="a JSON list of scores",
+                        got=f"{type(error).__name__}: {error}", fix="delete the file; it is made again") from error
+
+
 def scores_of_rollouts(rollouts: Rollouts, readouts: Mapping[str, Readout], branches: Mapping[str, Branches],
                        metrics: Sequence[Metric] | None = None) -> list[Score]:
     """Success, foresight, pictures and latency per model and task; and the first model against each other, paired."""
@@ -79,28 +107,18 @@ def scores_of_rollouts(rollouts: Rollouts, readouts: Mapping[str, Readout], bran
     for (name, task), store in rollouts.items():
         if name != names[0]:
             scores.append(compare_success(names[0], name, store.task_spec, episodes[names[0], task], episodes[name, task]))
-    return scores
+    marks: list[Score] = []
+    for (name, task), store in rollouts.items():
+        if task in branches and task in readouts:
+            foresight = evidence_of(store.task_spec, episodes[name, task], readouts[task])[1]
+            marks += null_plans(Evidence(name, store.task_spec, episodes[name, task], foresight=foresight,
+                                         scales=branches[task].scales()))
+    return [*scores, *wanted(unique(marks), metrics)]
 
 
-def imagined_futures(models: Mapping[str, WorldActionModel], branches: Mapping[str, Branches], folder: Path,
-                     seed: int) -> tuple[dict[tuple[str, str], Futures], dict[tuple[str, str], str]]:
-    """What every model imagines for given actions, kept in `folder` so that it can be scored again without the model.
-
-    Returns:
-        (model, task) -> futures; and for those that cannot be asked, why.
-    """
-    found: dict[tuple[str, str], Futures] = {}
-    why: dict[tuple[str, str], str] = {}
-    for task, truth in branches.items():
-        for name, model in models.items():
-            path = folder / name / f"{store_name(task)}.safetensors"
-            try:
-                if not path.exists():
-                    imagine_branches(model, truth, seed=seed).save(path)
-                found[name, task] = Futures.load(path)
-            except WamError as error:
-                why[name, task] = error.problem
-    return found, why
+def wanted(scores: Sequence[Score], metrics: Sequence[Metric] | None) -> list[Score]:
+    """Only the scores of these metrics; all if None."""
+    return [s for s in scores if metrics is None or root(s.metric) in {m.name for m in metrics}]
 
 
 def scores_of_branches(imagined: Mapping[tuple[str, str], Futures], why: Mapping[tuple[str, str], str],
@@ -116,6 +134,19 @@ def scores_of_branches(imagined: Mapping[tuple[str, str], Futures], why: Mapping
         if task in readouts:
             scores += score_readout(readouts[task], truth.spec)
     return scores
+
+
+def scores_of_answers(answers: Mapping[Key, Answers], why: Mapping[Key, str], branches: Mapping[str, Branches], seed: int,
+                      metrics: Sequence[Metric] | None = None) -> list[Score]:
+    """Whether actions follow offered futures, and what policies that do or do not would score on the same branches."""
+    scores: list[Score] = []
+    for name, task in [*answers, *why]:
+        asked = Evidence(name, branches[task].spec, answers=answers.get((name, task)), scales=branches[task].scales(),
+                         missing={"answers": why.get((name, task), "")})
+        scores += get("f2a")(asked)
+    for truth in branches.values():
+        scores += null_answers(truth, seed)
+    return wanted(scores, metrics)
 
 
 def rescored(run: Path, metrics: Sequence[Metric] | None = None) -> list[Score]:
@@ -136,21 +167,23 @@ def rescored(run: Path, metrics: Sequence[Metric] | None = None) -> list[Score]:
     rollouts = {(store.path.parent.name, store.task_spec.task): store for store in stores}
     tasks = {store.path.name: store.task_spec.task for store in stores}
     readouts = {tasks[path.stem]: Readout.load(path) for path in sorted((run / "readouts").glob("*.safetensors"))}
-    loaded = [Branches.load(path) for path in sorted((run / "branches").glob("*.safetensors"))]
-    branches = {one.spec.task: one for one in loaded}
+    branches = branches_of(run)
     imagined = {(path.parent.name, tasks[path.stem]): Futures.load(path)
                 for path in sorted((run / "futures").glob("*/*.safetensors"))}
+    answers = {(path.parent.name, tasks[path.stem]): answer_file.load(path)
+               for path in sorted((run / "answers").glob("*/*.safetensors"))}
     log = EvalLog.load(run / "log")
-    refused = {(name, task): reason_in(log, name, task) for name, task in rollouts
-               if task in branches and (name, task) not in imagined}
-    return [*scores_of_rollouts(rollouts, readouts, branches, metrics),
-            *scores_of_branches(imagined, refused, branches, readouts, seed, metrics)]
 
+    def reasons(known: Mapping[Key, Any], metric: str, default: str) -> dict[Key, str]:
+        """Why the others could not be asked, as the run found."""
+        said = {(name, task): log.find(name, task, metric) for name, task in rollouts
+                if task in branches and (name, task) not in known}
+        return {key: score.unavailable if score is not None and score.unavailable else default for key, score in said.items()}
 
-def reason_in(log: EvalLog, model: str, task: str) -> str:
-    """Why a model could not be asked what given actions do, as its run found."""
-    said = log.find(model, task, ASKED)
-    return said.unavailable if said is not None and said.unavailable else NO_IMAGINATION
+    controls = [score for score in log.scores if score.model.startswith("control/")]
+    return [*wanted(controls, metrics), *scores_of_rollouts(rollouts, readouts, branches, metrics),
+            *scores_of_branches(imagined, reasons(imagined, ASKED, NO_IMAGINATION), branches, readouts, seed, metrics),
+            *scores_of_answers(answers, reasons(answers, OFFERED, NOT_OFFERED), branches, seed, metrics)]
 
 
 def pictures(branches: Mapping[str, Branches],
@@ -183,13 +216,16 @@ def curves_of(header: Mapping[str, Any]) -> dict[str, list[list[float]]]:
 
 def build(*, out: Path, rollouts: Rollouts, models: Mapping[str, WorldActionModel], readouts: Mapping[str, Readout],
           branches: Mapping[str, Branches], controls: Sequence[Score], headers: Mapping[str, Mapping[str, Any]],
-          provenance: Mapping[str, Any], timings: Mapping[str, Any], seed: int) -> EvalLog:
+          provenance: Mapping[str, Any], timings: Mapping[str, Any], seed: int, workers: int = 1) -> EvalLog:
     """Score everything. `out` is the folder of the log; recorded paths are relative to it."""
     imagined, why = imagined_futures(models, branches, out.parent / "futures", seed)
+    answers, deaf = given_answers(models, branches, out.parent / "answers", seed, workers)
     scores = [*controls, *scores_of_rollouts(rollouts, readouts, branches),
-              *scores_of_branches(imagined, why, branches, readouts, seed)]
+              *scores_of_branches(imagined, why, branches, readouts, seed), *scores_of_answers(answers, deaf, branches, seed)]
     arrays, facts = pictures(branches, imagined)
     places = {f"{name}/{store.task_spec.task}": str(Path("..") / store.path.relative_to(out.parent))
               for (name, _), store in rollouts.items()}
-    return EvalLog(dict(provenance) | ({"counterfactual": facts} if facts else {}), tuple(scores),
+    cards = {"capabilities": {name: [asdict(c) for c in manifest(model.answers())] for name, model in models.items()},
+             "protocol": {truth.spec.task: terms_of(truth).to_json() for truth in branches.values()}}
+    return EvalLog(dict(provenance) | cards | ({"counterfactual": facts} if facts else {}), tuple(scores),
                    {name: curves_of(header) for name, header in headers.items()}, arrays, places, dict(timings))

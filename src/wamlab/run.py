@@ -32,14 +32,14 @@ from .control.executor import Executor
 from .control.gate import Gate
 from .control.policy import ModelPolicy
 from .data.atomic import alone_in
-from .data.store import EpisodeStore
+from .data.store import EpisodeStore, store_name
 from .errors import SpecError, WamError
 from .evaluate.lockstep import wanted
 from .evaluate.log import EvalLog
 from .evaluate.provenance import provenance
 from .evaluate.readout import Readout
 from .evaluate.rollout import held_out, one_thread, rollout
-from .run_config import RunConfig, store_name
+from .run_config import RunConfig
 from .spec import check
 
 
@@ -137,7 +137,7 @@ class Run:
         rollouts = self.rollouts(folders)
         sources = dict(zip(folders, c.models, strict=True))
         models = {name: checkpoint.load_model(path, recipe.load(sources[name])) for name, path in folders.items()}
-        controls = [Replaying(c, task).do(silent) for task in c.tasks]
+        controls = [score for task in c.tasks for score in Replaying(c, task).do(silent)]
         branches = {task: found for task in c.tasks if (found := Branching(c, task).do(silent)) is not None}
         judging = time.perf_counter()
         with self.progress("judge") as tick:
@@ -145,7 +145,7 @@ class Run:
             log = judge.build(
                 out=folder, rollouts=rollouts, models=models, readouts=readouts, branches=branches, controls=controls,
                 headers={name: checkpoint.read_header(path) for name, path in folders.items()},
-                provenance=self.provenance(stores), timings=self.seconds, seed=self.config.seed)
+                provenance=self.provenance(stores), timings=self.seconds, seed=self.config.seed, workers=c.workers)
             tick(1, 1)
         self.timed("judge", judging)
         log = replace(log, timings={**self.seconds, "total of this call": time.perf_counter() - start})

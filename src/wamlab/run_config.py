@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import simulators
+from . import __version__, simulators
 from .config import to_json
 from .data.atomic import make_folder, write_whole
 from .errors import DataError, UnknownName, WamError
@@ -21,11 +21,6 @@ REFERENCE_MINUTES = 5.0
 
 DEBUG: dict[str, Any] = {"episodes": 10, "starts": 2, "contexts": 3, "workers": 1}
 """what the debug size takes in place of the defaults"""
-
-
-def store_name(task: str) -> str:
-    """A task's name as a folder's."""
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in task)
 
 
 @dataclass(frozen=True)
@@ -98,7 +93,7 @@ class RunConfig:
         """
         make_folder(self.out)
         path = self.out / "run.json"
-        mine = {k: v for k, v in to_json(self).items() if k not in ("out", "workers", "class")}
+        mine = {k: v for k, v in to_json(self).items() if k not in ("out", "workers", "class")} | {"wamlab": __version__}
         if not path.exists():
             write_whole(path, (json.dumps(mine, indent=1) + "\n").encode())
             return

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -17,12 +17,14 @@ class Command:
     """The causal card of a model: does its future follow the action, its action the future, and what happens its plan?
 
     For a run: every model is asked from saved states what other actions would do, is offered other futures and executes what it
-    answers, and its recorded episodes are scored. A verdict is given in words, as far as the intervals carry it. For a model
-    that lives elsewhere: give its records (docs/protocol-cc-1.0.md says how they look).
+    answers; it is shown other futures in closed loop, and a planner chooses by its imagination; and its recorded episodes are
+    scored. A verdict is given in words, as far as the intervals carry it, and a page is written (card.html). For a model that
+    lives elsewhere: give its records (docs/protocol-cc-1.0.md says how they look).
 
     examples:
       wam card runs/first
-      wam card runs/first --json
+      wam card runs/first --json --starts 0
+      wam card runs/first --mode twin
       wam card runs/first --export records
       wam card --from records.jsonl
     """
@@ -33,6 +35,12 @@ class Command:
     """a file of intervention records, JSON lines"""
     export: Path | None = None
     """folder to write the run's own records to, one file per model and task"""
+    mode: Literal["interventional", "twin"] = "interventional"
+    """twin: the model's error on the factual future is offered as evidence about the others (docs/protocol-cc-1.0.md)"""
+    starts: int = 20
+    """starts for interventions in closed loop (swapped and oracle futures, planning); 0 leaves them out"""
+    plausibility: bool = False
+    """decode imagined futures to actions by two decoders and execute them (about a minute per task)"""
     workers: int = 2
     """processes for simulation"""
     all: bool = False
@@ -51,16 +59,26 @@ class Command:
 
             found = records.load(self.records)
             evidence = found.evidence
-            cards: tuple[Card, ...] = (card_of(evidence.model, evidence.spec.task, found.scores(), found.capabilities(),
-                                               found.terms),)
+            cards: tuple[Card, ...] = (card_of(evidence.model, evidence.spec.task, found.scores(self.mode),
+                                               found.capabilities(), replace(found.terms, mode=self.mode)),)
         else:
-            from ..evaluate.run_cards import cards as judged
+            from ..evaluate.card import from_log
+            from ..evaluate.log import EvalLog
+            from ..evaluate.run_cards import Asking, judged
+            from ..report import html
 
             assert self.run is not None
-            cards = judged(self.run, progress=progress, workers=self.workers, export=self.export)
+            if self.starts < 0:
+                raise WamError("a number of starts is not negative", where="--starts", expected="0 or more", got=self.starts)
+            folder = judged(self.run, Asking(self.mode, self.starts, self.workers, progress, self.plausibility,
+                                             self.export))
+            cards = from_log(log := EvalLog.load(folder))
+            page = html(log, folder, self.run / "card.html")
         if self.json:
             print_json([card.to_json() for card in cards])
             return
+        if self.run is not None:
+            print(f"page: {page}")
         for card in cards:
             print(f"\n{card.model} on {card.task}: {card.verdict.words.upper()}")
             for reason in card.verdict.reasons:

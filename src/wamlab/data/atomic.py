@@ -31,7 +31,7 @@ def write_error(error: OSError, path: Path) -> DataError:
     if error.errno in DENIED:
         return DataError("the output folder cannot be written", where=path.parent, expected="a writable folder",
                          got=error.strerror, fix="choose another output folder or change its permissions")
-    return DataError("the file cannot be written", where=path, got=error.strerror or error)
+    return DataError("the file cannot be written", where=path, got=error.strerror or error, fix="choose another output folder")
 
 
 def draft_of(path: Path) -> Path:

@@ -36,6 +36,11 @@ HEAVY = ("frames/", "imagined/", "modalities/")
 """arrays that training on frames from the cache does not need"""
 
 
+def store_name(task: str) -> str:
+    """A task's name as a folder's."""
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in task)
+
+
 class EpisodeStore:
     """An append-only set of episodes of one task; several processes may `put` different indices at once."""
 
@@ -196,7 +201,7 @@ class EpisodeStore:
 
 def read_arrays(file: Path, wanted: Callable[[str], bool]) -> tuple[dict[str, ndarray], str]:
     """The arrays whose name is `wanted`, verified, and the episode's JSON. Raises DataError."""
-    fix = "remove the file and collect that episode again"
+    fix = "remove the file and run the command again that made the dataset: it makes what is missing"
     try:
         with safe_open(file, framework="numpy") as source:
             header = source.metadata() or {}

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..errors import DataError
-from .statistics import Estimate
+from .statistics import Estimate, bootstrap_levels
 
 
 def interquartile_mean(values: Float[ndarray, "*batch n"]) -> Float[ndarray, "*batch"]:
@@ -40,7 +40,9 @@ def stratified(scores: Mapping[str, Float[ndarray, "_"]], *, seed: int = 0, resa
     generator = np.random.default_rng(seed)
     draws = [values[generator.integers(len(values), size=(resamples, len(values)))] for values in scores.values()]
     found = interquartile_mean(np.concatenate(draws, -1).astype(np.float64))
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    spare = sum(len(v) - 1 for v in scores.values())  # a task with one run says nothing of its spread
+    runs = sum(map(len, scores.values())) / len(scores)
+    low, high = np.quantile(found, bootstrap_levels(runs, level, spare) if spare else np.array([0.0, 1.0]))
     everything = np.concatenate(list(scores.values())).astype(np.float64)
     return Estimate(float(interquartile_mean(everything)), float(low), float(high))
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .log import Score
-from .manifest import Capability
+from .log import EvalLog, Score
+from .manifest import NO_FUTURE, Capability
 from .protocol import VERSION, Terms
-from .score import NO_FUTURE
 from .verdict import Verdict, decide
 
 HEADLINES = ("cc", "cc.robot", "cc.object", "f2a", "f2a.robot", "f2a.object", "success", "fcs")
@@ -18,7 +17,7 @@ SIBLINGS = ("identification", "identification.chance", "false_effect", "miss", "
             "dose", "dose.robot.slope", "dose.object.slope", "dose.robot.violations", "null_action", "onset", "regret",
             "regret.tau", "invariants", "calibration", "calibration.gain", "f2a.swapped", "f2a.frozen", "f2a.blocked",
             "f2a.specificity", "pea", "pea.coverage", "specific", "fcs.lucky", "fcs.lift", "fcs.optimism", "fcs.pessimism",
-            "necessity", "necessity.headroom")
+            "necessity", "necessity.headroom", "necessity.sham", "planning", "planning.chance")
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,16 @@ def card_of(model: str, task: str, scores: Iterable[Score], capabilities: Sequen
     """The card from scores, of whatever model and task they are; only this one's count."""
     mine = tuple(s for s in scores if s.model == model and s.task == task)
     return Card(model, task, decide(mine, imagines(mine, capabilities)), mine, tuple(capabilities), terms)
+
+
+def from_log(log: EvalLog) -> tuple[Card, ...]:
+    """The cards in a log: one per model that has capabilities in its provenance, and task."""
+    abilities: Mapping[str, Any] = log.provenance.get("capabilities", {})
+    terms: Mapping[str, Any] = log.provenance.get("protocol", {})
+    names = list(abilities) or list(dict.fromkeys(s.model for s in log.scores if s.metric == "success" and "/" not in s.model))
+    tasks = list(dict.fromkeys(s.task for s in log.scores if s.model in names))
+    return tuple(card_of(name, task, log.scores, [Capability(**c) for c in abilities.get(name, ())],
+                         Terms.from_json(terms[task]) if task in terms else None) for name in names for task in tasks)
 
 
 def imagines(scores: Sequence[Score], capabilities: Sequence[Capability] = ()) -> bool:

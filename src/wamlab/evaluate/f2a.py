@@ -24,11 +24,11 @@ from ..spec import check
 from ..types import IMAGINE_AND_ACT, INVERSE_DYNAMICS, POLICY, Context, Given
 from .branch_data import Branches
 from .branches import revisit
+from .manifest import NOT_OFFERED
 from .metrics.base import Answers
 
 OFFERED = ("factual", "null", "dose 0.5", "reverse", "turn +90", "turn -90")
 """whose true futures are offered, as far as the branches have them"""
-DEAF = "its action does not read a future that is offered, by its wiring"
 SHAM = 1 / 255
 """how much a sham change adds to every other pixel"""
 Progress = Callable[[int, int], None]
@@ -52,7 +52,7 @@ def answer_branches(model: WorldActionModel, branches: Branches, *, offered: Seq
             the saved states.
     """
     if INVERSE_DYNAMICS not in model.answers():
-        raise Unanswerable(DEAF, where=type(model).__name__, expected=INVERSE_DYNAMICS,
+        raise Unanswerable(NOT_OFFERED, where=type(model).__name__, expected=INVERSE_DYNAMICS,
                            got="; ".join(sorted(map(str, model.answers()))))
     check(branches.spec, model.task_spec)
     protocol = branches.protocol

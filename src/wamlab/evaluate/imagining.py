@@ -20,9 +20,7 @@ from ..models.base import WorldActionModel
 from ..spec import check
 from ..types import WORLD_MODEL, Context, Given, as_image
 from .branch_data import Branches
-
-NO_IMAGINATION = "this model imagines no future by its wiring"
-DEAF = "its future does not read an action that is given, by its wiring"
+from .manifest import DEAF, NO_IMAGINATION
 
 
 def why_not(model: WorldActionModel) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +78,7 @@ def starts_for_rate(rate: float, threshold: float, *, power: float = 0.8, level:
     return _least(lambda n: rate_power(n, rate, threshold, level), power)
 
 
-def _least(power_at, wanted: float) -> int:  # type: ignore[no-untyped-def]
+def _least(power_at: Callable[[int], float], wanted: float) -> int:
     """The smallest n, up to a tenth, at which a power that grows with n (in small saw teeth) reaches what is wanted."""
     high = 4
     while power_at(high) < wanted:

@@ -33,7 +33,9 @@ class Terms:
     renderer: str = ""
     """fingerprint; empty where no picture was involved"""
     samples: int = 1
-    """futures per question: the budget of a stochastic model"""
+    """futures per question, of which the mean counts: the budget of a stochastic model"""
+    mode: str = "interventional"
+    """or "twin": the factual continuation was offered as evidence"""
     scales: tuple[tuple[str, float], ...] = ()
     """sigma per entity: the unit of its effects"""
     version: str = VERSION
@@ -56,7 +58,7 @@ class Terms:
         try:
             return cls(str(value["task"]), int(value["contexts"]), tuple(map(str, value["actions"])),
                        tuple(map(int, value["offsets"])), int(value["horizon"]), int(value.get("seed", 0)),
-                       str(value.get("renderer", "")), int(value.get("samples", 1)),
+                       str(value.get("renderer", "")), int(value.get("samples", 1)), str(value.get("mode", "interventional")),
                        tuple((str(name), float(sigma)) for name, sigma in value.get("scales", ())),
                        str(value.get("version", VERSION)))
         except (KeyError, TypeError, ValueError) as error:
@@ -64,11 +66,11 @@ class Terms:
                             expected=[f.name for f in fields(cls)]) from error
 
 
-def terms_of(branches: Branches, samples: int = 1) -> Terms:
+def terms_of(branches: Branches, samples: int = 1, mode: str = "interventional") -> Terms:
     """The terms under which a model is judged on these branches."""
     p = branches.protocol
     scales = tuple(sorted((name, round(sigma, 9)) for name, sigma in branches.scales().items()))
-    return Terms(p.task, p.contexts, p.actions, p.offsets, p.horizon, p.seed, branches.renderer, samples, scales)
+    return Terms(p.task, p.contexts, p.actions, p.offsets, p.horizon, p.seed, branches.renderer, samples, mode, scales)
 
 
 def must_match(one: Terms, two: Terms) -> None:

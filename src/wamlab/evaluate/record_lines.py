@@ -1,9 +1,9 @@
 """Intervention records, a JSON object a line: how a model that lives elsewhere is judged without being ported. The format.
 
 The first line is the protocol, with the model's name and the entities. Then, in any order: `effect` (one imagined future of
-one action from one saved state), `answer` (what came of one offered future), `control` (of a control's future), `plan` (one
-executed chunk of an episode), `episode`, and `error` (the model failed there). See docs/protocol-cc-1.0.md.
-"""
+one action from one saved state), `late` (the same of actions that part half way), `answer` (what came of one offered future),
+`control` (of a control's future), `plan` (one executed chunk of an episode), `episode`, `trial` (one start in closed loop with
+several futures shown), and `error` (the model failed there). See docs/protocol-cc-1.0.md. """
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..errors import DataError, SpecError
 from ..spec import ActionSpec, EntitySpec, Group, TaskSpec
 from .protocol import VERSION, Terms
 
-KINDS = ("effect", "answer", "control", "plan", "episode", "error")
+KINDS = ("effect", "late", "answer", "control", "plan", "episode", "trial", "error")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,18 @@ class Line:
         value = self.table.get(name)
         if value is not None and not isinstance(value, bool):
             raise self.fault(f"{name} is neither true nor false", name, "true, false or null", repr(value))
+        return value
+
+    def flags(self, name: str) -> dict[str, bool]:
+        value = self.table.get(name)
+        if not isinstance(value, dict) or not all(isinstance(v, bool) for v in value.values()):
+            raise self.fault(f"{name} is no table of true and false", name, '{"own": true, ...}', repr(value))
+        return value
+
+    def words(self, name: str) -> dict[str, str]:
+        value = self.table.get(name)
+        if not isinstance(value, dict) or not all(isinstance(v, str) and v for v in value.values()):
+            raise self.fault(f"{name} is no table of reasons", name, '{"own": "why"}', repr(value))
         return value
 
     def states(self, name: str, entities: Sequence[EntitySpec], steps: int | None) -> dict[str, ndarray]:
@@ -89,6 +101,8 @@ class Sheet:
     """whether the model imagines when it acts; None: not said"""
     noise: Mapping[str, float] = field(default_factory=dict)
     """per entity, the displacement that a readout may see where nothing moves"""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """what could not be asked, and why"""
 
 
 def read_lines(path: Path) -> Sheet:
@@ -115,7 +129,8 @@ def read_lines(path: Path) -> Sheet:
     noise = head.table.get("noise", {})
     if not isinstance(noise, dict) or not all(isinstance(v, int | float) and v >= 0 for v in noise.values()):
         raise head.fault("the readout's noise cannot be read", "noise", "a number from 0 on per entity", noise)
-    return Sheet(str(path), head.word("model"), terms, _spec(head, terms), lines, head.flag("imagines"), noise)
+    return Sheet(str(path), head.word("model"), terms, _spec(head, terms), lines, head.flag("imagines"), noise,
+                 head.words("missing") if "missing" in head.table else {})
 
 
 def _rows(path: Path) -> Iterator[Line]:

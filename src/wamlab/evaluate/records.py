@@ -1,28 +1,28 @@
-"""Intervention records to evidence and back. The format is in `record_lines`."""
+"""Intervention records to evidence. The format is in `record_lines`."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from ..data.atomic import make_folder, write_whole
 from ..errors import DataError
 from ..types import Episode
-from .actions import parting
+from .actions import LATE, parting
+from .evidence import Trials
+from .interventions import stated
 from .log import Score
-from .manifest import Capability
+from .manifest import NO_FUTURE, Capability
 from .metrics import Answers, Effects, Evidence, Foresight, discover
-from .protocol import VERSION, Terms
+from .protocol import Terms
 from .record_lines import Line, Sheet, read_lines
-from .score import NO_FUTURE
+from .twin import FACTUAL, Mode, twin
 
-KNOWN = frozenset({"episodes", "foresight", "effects", "answers"})
+KNOWN = frozenset({"episodes", "foresight", "effects", "answers", "trials"})
 LOST = frozenset({"success.steps", "success.held"})
 """scores that need more of an episode than its outcome"""
 States = Mapping[str, ndarray]
@@ -35,16 +35,22 @@ class Records:
     terms: Terms
     evidence: Evidence
     imagines: bool | None = None
+    late: Effects | None = None
+    """of actions that part half way, if the file holds them"""
 
     def capabilities(self) -> tuple[Capability, ...]:
         """What the file says that the model does when it acts; nothing if it does not say."""
         said = "said by the records" if self.imagines else NO_FUTURE
         return () if self.imagines is None else (Capability("plan", self.imagines, said),)
 
-    def scores(self) -> tuple[Score, ...]:
+    def scores(self, mode: Mode = "interventional") -> tuple[Score, ...]:
         """Every metric that can be computed from records; what needs pictures, clocks or whole episodes is not among them."""
         metrics = [m for m in discover().values() if set(m.needs) <= KNOWN and not m.name.startswith("latency")]
-        return tuple(score for metric in metrics for score in metric(self.evidence) if score.metric not in LOST)
+        effects = self.evidence.effects
+        asked = replace(self.evidence, effects=twin(effects)) if effects is not None and mode == "twin" else self.evidence
+        onset = self.evidence if self.late is None else replace(self.evidence, effects=self.late)
+        return tuple(stated(score, self.terms.samples) for metric in metrics
+                     for score in metric(onset if metric.name == "onset" else asked) if score.metric not in LOST)
 
 
 def load(path: str | Path) -> Records:
@@ -56,32 +62,34 @@ def load(path: str | Path) -> Records:
     """
     sheet = read_lines(Path(path))
     failures = [f"the model failed at {line.where.rpartition(', ')[2]}: {line.word('error')}" for line in sheet.lines["error"]]
-    effects = None if failures else _effects(sheet)
+    effects = None if failures else _effects(sheet, "effect")
     answers = _answers(sheet)
     episodes, foresight = _episodes(sheet)
     none = NO_FUTURE if sheet.imagines is False else ""
     missing = {"effects": failures[0] if failures else none or "the records hold no effects",
                "answers": none or "the records hold no answers", "episodes": "the records hold no episodes",
-               "foresight": none or "the records hold no plans"}
+               "foresight": none or "the records hold no plans", "trials": none or "the records hold no trials"}
+    missing |= {need: why for need, why in sheet.missing.items() if why and not (need == "effects" and failures)}
     evidence = Evidence(sheet.model, sheet.spec, episodes, foresight=foresight, effects=effects, answers=answers,
-                        scales=dict(sheet.terms.scales), missing=missing)
-    return Records(sheet.terms, evidence, sheet.imagines)
+                        trials=_trials(sheet), scales=dict(sheet.terms.scales), missing=missing)
+    return Records(sheet.terms, evidence, sheet.imagines, None if failures else _effects(sheet, "late"))
 
 
 def _grid(sheet: Sheet, kind: str, sides: Sequence[str]) -> tuple[list[str], dict[tuple[str, str], Line], dict[str, Any]]:
     """Contexts in order of appearance, the line of every branch, and arrays per side and entity [C, K, T, D]."""
     entities, terms = sheet.spec.entities, sheet.terms
+    allowed = (FACTUAL, *LATE) if kind == "late" else terms.actions
     found: dict[tuple[str, str], Line] = {}
     for line in sheet.lines[kind]:
         key = line.word("context"), line.word("action")
-        if key[1] not in terms.actions:
-            raise line.fault("an action that the protocol does not name", "action", list(terms.actions), key[1])
+        if key[1] not in allowed:
+            raise line.fault("an action that the protocol does not name", "action", list(allowed), key[1])
         if key in found:
             raise line.fault(f"context {key[0]} tells its action {key[1]} twice", "context, action", "each branch once",
                              f"again as on {found[key].where}")
         found[key] = line
     contexts = list(dict.fromkeys(context for context, _ in found))
-    kinds = [name for name in terms.actions if kind == "effect" or any((c, name) in found for c in contexts)]
+    kinds = [name for name in allowed if kind == "effect" or any((c, name) in found for c in contexts)]
     for context in contexts:
         lacking = [name for name in kinds if (context, name) not in found]
         if lacking:
@@ -105,14 +113,17 @@ def _grid(sheet: Sheet, kind: str, sides: Sequence[str]) -> tuple[list[str], dic
     return contexts, found, arrays
 
 
-def _effects(sheet: Sheet) -> Effects | None:
-    contexts, found, arrays = _grid(sheet, "effect", ("imagined", "real"))
+def _effects(sheet: Sheet, kind: str) -> Effects | None:
+    read = all("ceiling" in line.table for line in sheet.lines[kind])
+    contexts, found, arrays = _grid(sheet, kind, ("imagined", "real", *(("ceiling",) if read else ())))
     if not contexts:
         return None
+    steps = [found[c, arrays["kinds"][0]].table.get("step") for c in contexts]
     told = [[found[c, k].table.get("uncertainty") for k in arrays["kinds"]] for c in contexts]
     unsure = np.array(told, np.float64) if all(isinstance(u, float | int) for row in told for u in row) else None
     return Effects(arrays["start"], arrays["imagined"], arrays["real"], sheet.terms.offsets, arrays["kinds"], arrays["strata"],
-                   noise=sheet.noise, uncertainty=unsure, onset=parting(sheet.terms.horizon))
+                   arrays.get("ceiling"), sheet.noise, unsure,
+                   np.array(steps) if all(isinstance(step, int) for step in steps) else None, parting(sheet.terms.horizon))
 
 
 def _answers(sheet: Sheet) -> Answers | None:
@@ -138,7 +149,9 @@ def _episodes(sheet: Sheet) -> tuple[tuple[Episode, ...] | None, Foresight | Non
         return None, None
     episodes = tuple(_outcome(sheet.terms.task, line) for line in names.values())
     place = {name: number for number, name in enumerate(names)}
-    rows: dict[str, list[States]] = {"start": [], "imagined": [], "real": []}
+    read = all("ceiling" in line.table for line in sheet.lines["plan"])
+    sides = ("imagined", "real", "ceiling") if read else ("imagined", "real")
+    rows: dict[str, list[States]] = {side: [] for side in ("start", *sides)}
     owner, chunk = [], []
     for number, line in enumerate(sheet.lines["plan"]):
         if line.word("episode") not in place:
@@ -148,20 +161,40 @@ def _episodes(sheet: Sheet) -> tuple[tuple[Episode, ...] | None, Foresight | Non
         values = first.get(sheet.spec.entities[0].name) if isinstance(first, dict) else None
         steps = len(values) if isinstance(values, list) else 0
         start = line.states("start", sheet.spec.entities, None)
-        made, real = (line.states(side, sheet.spec.entities, steps) for side in ("imagined", "real"))
         rows["start"].append({name: np.repeat(value[None], steps, 0) for name, value in start.items()})
-        rows["imagined"].append(made)
-        rows["real"].append(real)
+        for side in sides:
+            rows[side].append(line.states(side, sheet.spec.entities, steps))
         owner += [place[line.word("episode")]] * steps
         chunk += [number] * steps
     if not owner:
         return episodes, None
     joined = {side: {e.name: np.concatenate([one[e.name] for one in parts]) for e in sheet.spec.entities}
               for side, parts in rows.items()}
-    hoped = [line.flag("imagined_success") for line in names.values()]
-    imagined = None if None in hoped else np.array(hoped, bool)
-    return episodes, Foresight(np.array(owner), np.array(chunk), joined["start"], joined["imagined"], joined["real"], None,
-                               imagined)
+    told = [[line.flag(name) for line in names.values()] for name in ("imagined_success", "read_success")]
+    hoped, seen = (None if None in flags else np.array(flags, bool) for flags in told)
+    return episodes, Foresight(np.array(owner), np.array(chunk), joined["start"], joined["imagined"], joined["real"],
+                               joined.get("ceiling"), hoped, seen)
+
+
+def _trials(sheet: Sheet) -> Trials | None:
+    """Outcomes of the same starts in several arms."""
+    starts: dict[str, dict[str, bool]] = {}
+    missing: dict[str, str] = {}
+    for line in sheet.lines["trial"]:
+        if "missing" in line.table:
+            missing |= line.words("missing")
+            continue
+        name, solved = line.word("start"), line.flags("solved")
+        if name in starts:
+            raise line.fault("a start is told twice", "start", "each start once", name)
+        if starts and solved.keys() != next(iter(starts.values())).keys():
+            raise line.fault("the starts were not tried in the same arms", "solved", sorted(next(iter(starts.values()))),
+                             sorted(solved))
+        starts[name] = solved
+    if not starts and not missing:
+        return None
+    arms = next(iter(starts.values()), {})
+    return Trials({arm: np.array([row[arm] for row in starts.values()], bool) for arm in arms}, missing)
 
 
 def _outcome(task: str, line: Line) -> Episode:
@@ -171,51 +204,3 @@ def _outcome(task: str, line: Line) -> Episode:
     success = np.array([bool(before), solved])
     return Episode(task, "", {"main": np.zeros((2, 1, 1, 3), np.uint8)}, np.zeros((2, 0), np.float32),
                    np.zeros((1, 0), np.float32), success)
-
-
-def save(path: str | Path, terms: Terms, evidence: Evidence, imagines: bool | None = None) -> Path:
-    """Write evidence as records, so that another implementation can judge the same model.
-
-    Raises:
-        DataError: if the file cannot be written.
-    """
-    names = None if evidence.effects is None else set(evidence.effects.imagined)
-    entities = [asdict(e) for e in evidence.spec.entities if names is None or e.name in names]
-    head = terms.to_json() | {"record": "protocol", "version": VERSION, "model": evidence.model, "entities": entities,
-                              "imagines": imagines, "noise": dict(evidence.effects.noise) if evidence.effects else {}}
-    text = "\n".join(json.dumps(row, allow_nan=False) for row in (head, *_lines(evidence, [e["name"] for e in entities])))
-    make_folder(Path(path).parent)
-    write_whole(Path(path), (text + "\n").encode())
-    return Path(path)
-
-
-def _lines(evidence: Evidence, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    def at(values: States, *place: int) -> dict[str, Any]:
-        return {name: values[name][place].tolist() for name in names}
-
-    sources = (("effect", evidence.effects, "imagined", "real"), ("answer", evidence.answers, "offered", "consequence"))
-    for record, source, one, two in sources:
-        for c in range(0 if source is None else len(source.strata)):
-            for k, action in enumerate(source.kinds if source is not None else ()):
-                yield {"record": record, "context": str(c), "action": action, "stratum": vars(source)["strata"][c],
-                       "start": at(vars(source)["start"], c), one: at(vars(source)[one], c, k),
-                       two: at(vars(source)[two], c, k)} | _uncertain(source, c, k)
-    for control, states in (evidence.answers.controls if evidence.answers is not None else {}).items():
-        for c in range(len(evidence.answers.strata) if evidence.answers is not None else 0):
-            yield {"record": "control", "context": str(c), "control": control, "consequence": at(states, c)}
-    for number, episode in enumerate(evidence.episodes or ()):
-        hoped = None if evidence.foresight is None else evidence.foresight.imagined_success
-        yield {"record": "episode", "episode": str(number), "solved": episode.solved,
-               "solved_at_start": bool(episode.success[0]), "imagined_success": None if hoped is None else bool(hoped[number])}
-    plans = evidence.foresight
-    for chunk in np.unique(plans.chunk) if plans is not None else ():
-        assert plans is not None
-        rows = np.flatnonzero(plans.chunk == chunk)
-        yield {"record": "plan", "episode": str(int(plans.episode[rows[0]])), "chunk": int(chunk),
-               "start": at(plans.start, int(rows[0])), **{side: {name: vars(plans)[side][name][rows].tolist() for name in names}
-                                                          for side in ("imagined", "real")}}
-
-
-def _uncertain(source: Effects | Answers | None, c: int, k: int) -> dict[str, float]:
-    unsure = vars(source).get("uncertainty") if source is not None else None
-    return {} if unsure is None else {"uncertainty": float(unsure[c, k])}

@@ -1,52 +1,86 @@
-"""The cards of a finished run: its models asked from its saved states, its episodes scored again, all in one log."""
+"""The cards of a finished run: its models asked from its saved states and shown other futures in closed loop, its episodes
+scored again, all in one log."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from .. import __version__, checkpoint, recipe
-from ..data.store import EpisodeStore
+from ..data.atomic import make_folder, write_whole
+from ..data.store import EpisodeStore, store_name
 from ..errors import DataError
 from ..models.base import WorldActionModel
+from ..simulators import make
+from ..types import Episode
 from .branch_data import Branches
-from .card import Card, card_of
-from .interventions import intervene
+from .card import Card, from_log
+from .evidence import Decoded, Trials
+from .interventions import Asked, attempt, intervene
 from .log import FILE, EvalLog, Score
-from .manifest import Capability, manifest
-from .metrics import Evidence
-from .protocol import VERSION, Terms, terms_of
+from .manifest import manifest
+from .marks import null_answers, null_plans, null_trials, unique
+from .metrics import Evidence, get
+from .plausibility.evidence import decode_branches, score_plausibility
+from .plausibility.fitting import decoders_for
+from .protocol import VERSION, terms_of
 from .readout import Readout
-from .records import save
+from .record_writing import save
 from .score import evidence_of, score_rollouts
+from .trials import Setting, films_of, run_trials
+from .twin import Mode
 
 Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
-SAMPLES = 3
+SAMPLES = 4
+"""futures per question"""
+STARTS = 20
+"""starts of the closed-loop interventions"""
 
 
 def silent(title: str) -> AbstractContextManager[Callable[[int, int], None]]:
     return nullcontext(lambda done, total: None)
 
 
-def models_of(folder: Path) -> dict[str, WorldActionModel]:
-    """The trained models of a run, by name.
+@dataclass(frozen=True)
+class Asking:
+    """How a run's models are asked."""
 
-    Raises:
-        DataError: if there is no run.
-        CheckpointError: if a model is missing or damaged.
-    """
+    mode: Mode = "interventional"
+    starts: int = STARTS
+    """in closed loop, the first of the run's own; 0 leaves these interventions out"""
+    workers: int = 1
+    progress: Progress = silent
+    plausibility: bool = False
+    """whether imagined futures are decoded to actions and executed as well: about a minute per task"""
+    export: Path | None = None
+    """folder to which the records of every model and task are written"""
+
+    @property
+    def name(self) -> str:
+        """What the numbers depend on."""
+        return f"{VERSION} {__version__} {SAMPLES} {self.mode} {self.starts} {self.plausibility}"
+
+
+def sources(folder: Path) -> dict[str, str]:
+    """Per model of a run where its recipe is from. Raises DataError if there is no run."""
     try:
-        sources = json.loads((folder / "run.json").read_text(encoding="utf-8"))["models"]
+        found = json.loads((folder / "run.json").read_text(encoding="utf-8"))["models"]
     except (OSError, ValueError, KeyError) as error:
         raise DataError("there is no run here", where=folder / "run.json", expected="what wam run wrote",
                         got=f"{type(error).__name__}: {error}", fix="give the folder of a finished run") from error
-    recipes = [(recipe.load(source).name, recipe.load(source)) for source in sources]
-    return {name: checkpoint.load_model(folder / "models" / name / "model", made) for name, made in recipes}
+    return {recipe.load(source).name: source for source in found}
+
+
+def model_of(folder: Path, name: str, source: str) -> WorldActionModel:
+    """A trained model of a run. Raises CheckpointError if it is missing or damaged."""
+    return checkpoint.load_model(folder / "models" / name / "model", recipe.load(source))
 
 
 def branches_of(folder: Path) -> dict[str, Branches]:
@@ -55,64 +89,99 @@ def branches_of(folder: Path) -> dict[str, Branches]:
     return {b.spec.task: b for b in found if "null" in b.protocol.actions}
 
 
-def cards(folder: Path, *, progress: Progress = silent, workers: int = 1, export: Path | None = None) -> tuple[Card, ...]:
+def cards(folder: Path, asking: Asking = Asking()) -> tuple[Card, ...]:
     """Judge every model of a run on every task, or read what an earlier call found.
-
-    Args:
-        progress: opens a progress bar of a title.
-        export: folder to which the records of every model and task are written.
 
     Raises:
         DataError: if there is no finished run.
+        CheckpointError: if a model is missing or damaged.
     """
+    return from_log(EvalLog.load(judged(folder, asking)))
+
+
+def judged(folder: Path, asking: Asking) -> Path:
+    """The folder of the cards' log, made if it is not there. Raises as `cards`."""
     log = EvalLog.load(folder / "log")
-    text = (folder / "log" / FILE).read_bytes() + f"{VERSION} {__version__} {SAMPLES}".encode()
+    text = (folder / "log" / FILE).read_bytes() + asking.name.encode()
     out = folder / f"card-{hashlib.sha256(text).hexdigest()[:8]}"
-    if not (out / FILE).is_file() or export is not None:
-        judge(folder, log, progress, workers, export).save(out)
-    return from_log(EvalLog.load(out))
+    if not (out / FILE).is_file() or asking.export is not None:
+        judge(folder, log, asking).save(out)
+    return out
 
 
-def judge(folder: Path, log: EvalLog, progress: Progress, workers: int, export: Path | None) -> EvalLog:
+def judge(folder: Path, log: EvalLog, asking: Asking) -> EvalLog:
     """Every score of the cards."""
-    scores: list[Score] = [s for s in log.scores if s.model.startswith("control/")]
-    branches, models = branches_of(folder), models_of(folder)
-    seed = int(json.loads((folder / "run.json").read_text(encoding="utf-8")).get("seed", 0))
+    scores: list[Score] = [s for s in log.scores if s.model.startswith(("control/", "null/", "readout"))]
+    branches, settings = branches_of(folder), json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    models = {name: model_of(folder, name, source) for name, source in sources(folder).items()}
+    marks: list[Score] = []
     for task, truth in branches.items():
-        readout = Readout.load(folder / "readouts" / f"{slug(task)}.safetensors")
+        readout = Readout.load(folder / "readouts" / f"{store_name(truth.protocol.task)}.safetensors")
+        marks += null_answers(truth)
         for name, model in models.items():
-            with progress(f"ask {name} about {task}") as tick:
-                asked = intervene(name, model, truth, readout, folder / "branches", seed=seed, samples=SAMPLES,
-                                  workers=workers, progress=tick)
-            scores += asked.scores
             place = log.episodes.get(f"{name}/{task}")
-            store = EpisodeStore.open(folder / "log" / place) if place else None
-            episodes = tuple(store) if store is not None else ()
-            if store is not None:
-                scores += score_rollouts(name, store.task_spec, episodes, readout=readout, scales=truth.scales())
-            if export is not None:
-                foresight = evidence_of(truth.spec, episodes, readout)[1] if episodes else None
-                made = Evidence(name, truth.spec, episodes or None, foresight=foresight, effects=asked.effects,
-                                answers=asked.answers, scales=truth.scales())
-                save(export / f"{name}-{slug(task)}.jsonl", terms_of(truth), made,
-                     {c.name: c.available for c in manifest(model.answers())}["plan"])
-    known = {c.key for c in scores}
-    scores += [s for s in log.scores if s.metric.startswith(("success.paired", "necessity")) and s.key not in known]
+            episodes = tuple(EpisodeStore.open(folder / "log" / place)) if place else ()
+            with asking.progress(f"ask {name} about {task}") as tick:
+                asked = intervene(name, model, truth, readout, folder / "branches" / "late", seed=int(settings.get("seed", 0)),
+                                  samples=SAMPLES, mode=asking.mode, workers=asking.workers, progress=tick)
+            trials, why = tried(folder, name, truth, episodes, readout, int(settings.get("execute", 4)), asking)
+            _, foresight, blind = evidence_of(truth.spec, episodes, readout) if episodes else (None, None, {})
+            made = Evidence(name, truth.spec, episodes or None, foresight=foresight, effects=asked.effects,
+                            answers=asked.answers, trials=trials, scales=truth.scales(),
+                            missing={**asked.missing, **blind, **({"trials": why} if why else {})})
+            scores += [*asked.scores, *get("necessity")(made), *get("planning")(made)]
+            if asking.plausibility:
+                scores += plausible(folder, name, truth, asked, readout, asking)
+            if episodes:
+                scores += score_rollouts(name, truth.spec, episodes, readout=readout, scales=truth.scales())
+            marks += [*null_plans(made), *null_trials(made)]
+            if asking.export is not None:
+                save(asking.export / f"{name}-{store_name(task)}.jsonl", terms_of(truth, SAMPLES), made,
+                     {c.name: c.available for c in manifest(model.answers())}["plan"], asked.late)
+    known = {s.key for s in scores}
+    scores += [s for s in (*unique(marks), *log.select(metric="success.paired")) if s.key not in known]
+    how = f"--mode {asking.mode} --starts {asking.starts}"
     facts = {"capabilities": {name: [asdict(c) for c in manifest(model.answers())] for name, model in models.items()},
-             "protocol": {task: terms_of(truth).to_json() for task, truth in branches.items()}}
-    return replace(log, scores=tuple(scores), curves={}, arrays={}, provenance=dict(log.provenance) | facts)
+             "protocol": {task: terms_of(truth, SAMPLES, asking.mode).to_json() for task, truth in branches.items()},
+             "closed loop": asking.starts,
+             "command": " && ".join((str(log.provenance.get("command")), f"wam card RUN {how}"))}
+    return replace(log, scores=tuple(scores), provenance=dict(log.provenance) | facts)
 
 
-def from_log(log: EvalLog) -> tuple[Card, ...]:
-    """The cards in a log: one per model that has capabilities in its provenance, and task."""
-    abilities: Mapping[str, Any] = log.provenance.get("capabilities", {})
-    terms: Mapping[str, Any] = log.provenance.get("protocol", {})
-    names = list(abilities) or list(dict.fromkeys(s.model for s in log.scores if s.metric == "success" and "/" not in s.model))
-    tasks = list(dict.fromkeys(s.task for s in log.scores if s.model in names))
-    return tuple(card_of(name, task, log.scores, [Capability(**c) for c in abilities.get(name, ())],
-                         Terms.from_json(terms[task]) if task in terms else None) for name in names for task in tasks)
+def plausible(folder: Path, name: str, truth: Branches, asked: Asked, readout: Readout, asking: Asking) -> tuple[Score, ...]:
+    """Whether imagined futures could be done: decoded by two decoders that are fitted to the run's demonstrations, executed."""
+    if asked.futures is None:
+        return score_plausibility(name, truth, None, asked.missing["effects"])
+    futures = asked.futures
+
+    def decoded() -> Decoded:
+        store = EpisodeStore.open(folder / "data" / store_name(truth.protocol.task))
+        decoders = decoders_for(store, readout, futures.offsets)
+        return decode_branches(truth, futures, readout.states, decoders, workers=asking.workers)
+
+    with asking.progress(f"do what {name} imagines in {truth.spec.task}") as tick:
+        found, why = attempt(decoded)
+        tick(1, 1)
+    return score_plausibility(name, truth, found, why)
 
 
-def slug(task: str) -> str:
-    """A task's name as a file's."""
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in task)
+def tried(folder: Path, name: str, truth: Branches, episodes: Sequence[Episode], readout: Readout, execute: int,
+          asking: Asking) -> tuple[Trials | None, str]:
+    """Closed-loop interventions on one model and task, kept in the run's folder; or why there are none."""
+    task, starts = truth.spec.task, [int(e.meta["seed"]) for e in episodes[:asking.starts]]
+    if not starts:
+        return None, "no starts were asked for in closed loop" if episodes else "the run kept no episodes of it"
+    path = folder / "trials" / f"{name}-{store_name(task)}-{len(starts)}.json"
+    if not path.is_file():
+        setting = Setting(partial(model_of, folder, name, sources(folder)[name]),
+                          partial(make, truth.protocol.task, **truth.protocol.options), execute,
+                          films_of(episodes[:len(starts)]), readout, truth.scales())
+        with asking.progress(f"show {name} other futures in {task}") as tick:
+            found, why = attempt(lambda: run_trials(setting, starts, workers=asking.workers, progress=tick))
+        if found is None:
+            return None, why
+        make_folder(path.parent)
+        write_whole(path, json.dumps({"solved": {arm: v.tolist() for arm, v in found.solved.items()},
+                                      "missing": dict(found.missing)}).encode())
+    kept = json.loads(path.read_text())
+    return Trials({arm: np.array(v, bool) for arm, v in kept["solved"].items()}, kept["missing"]), ""

@@ -20,14 +20,14 @@ from .actions import parting
 from .branch_data import Branches
 from .conformance.pixels import NULL_FUTURES
 from .conformance.saboteurs import sabotage
-from .imagining import NO_IMAGINATION, Futures, imagine_branches
+from .imagining import Futures, imagine_branches
 from .log import Score
+from .manifest import NO_FUTURE, NO_IMAGINATION
 from .metrics import Effects, Evidence, Foresight, FramePairs, Metric, discover
 from .metrics.base import moved, positions
 from .readout import Readout
 from .statistics import mcnemar, tango
 
-NO_FUTURE = "it imagines no future when it acts, by its wiring"
 NO_READOUT = "no readout was given to read states from frames"
 
 

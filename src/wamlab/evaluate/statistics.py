@@ -102,6 +102,18 @@ def tango_score(difference: float, only_first: int, only_second: int, pairs: int
     return 0.0 if abs(gap) < 1e-12 else float(gap / np.sqrt(variance)) if variance > 1e-12 else float(np.sign(gap) * np.inf)
 
 
+def bootstrap_levels(clusters: float, level: float = 0.95, freedom: float | None = None) -> Float[ndarray, "2"]:
+    """The percentiles of bootstrap values that are the ends of an interval: further out than the nominal ones by as much as
+    Student's t with n - 1 degrees of freedom and a variance over n - 1 are wider than the normal and one over n. Without, 24
+    contexts cover 92 % where they say 95 (docs/results/coverage.json). `freedom` in place of n - 1: where n clusters are drawn
+    within each of several strata.
+
+    Hesterberg, The American Statistician 69 (2015), "expanded percentile interval".
+    """
+    wide = np.sqrt(clusters / (clusters - 1)) * stats.t.ppf((1 + level) / 2, freedom or clusters - 1)
+    return np.array([stats.norm.cdf(-wide), stats.norm.cdf(wide)])
+
+
 def cluster_bootstrap(sums: Float[ndarray, "C Q"], statistic: Callable[[ndarray], ndarray], *, seed: int = 0,
                       resamples: int = 10_000, level: float = 0.95, bca: bool = False) -> Estimate | None:
     """Interval of any statistic of sums over clusters, by drawing whole clusters with replacement.
@@ -110,7 +122,7 @@ def cluster_bootstrap(sums: Float[ndarray, "C Q"], statistic: Callable[[ndarray]
         sums: per cluster (context, episode) the Q quantities that are added up before the statistic is taken; a
             mean over frames, for example, needs two: the sum over the cluster's frames and their number.
         statistic: from [R, Q] to [R], vectorised over resamples.
-        bca: bias-corrected and accelerated (Efron 1987) instead of percentiles.
+        bca: bias-corrected and accelerated (Efron 1987) instead of widened percentiles.
 
     Returns:
         The statistic of all clusters and its interval; None with fewer than 3 clusters or where the statistic
@@ -129,7 +141,7 @@ def cluster_bootstrap(sums: Float[ndarray, "C Q"], statistic: Callable[[ndarray]
     values = values[np.isfinite(values)]  # a draw without a single informative cluster has no statistic
     if not len(values):
         return None
-    tail = np.array([(1 - level) / 2, (1 + level) / 2])
+    tail = bootstrap_levels(clusters, level)
     if bca:
         tail = _bca_levels(values, total, left_out[np.isfinite(left_out)], tail)
     low, high = np.quantile(values, tail)
@@ -177,7 +189,7 @@ def median_of_clusters(values: Float[ndarray, "N"], cluster: ndarray, *, seed: i
     order = np.argsort(values, kind="stable")
     weight = np.cumsum(_draws(len(names), resamples, seed, 0)[:, index[order]], axis=1)
     middle = (weight >= weight[:, -1:] / 2).argmax(1)
-    low, high = np.quantile(values[order][middle], [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(values[order][middle], bootstrap_levels(len(names), level))
     return Estimate(float(np.median(values)), float(low), float(high)), len(names)
 
 

@@ -14,6 +14,7 @@ from . import scores
 from .figures import curves
 from .films import film, pick
 from .media import beside, jpeg
+from .verdicts import verdicts
 from .view import Figure, Film, Section, Strip
 
 CONTEXTS, FILMS = 4, 12
@@ -104,9 +105,15 @@ def listing(facts: Mapping[str, Any], depth: int = 0) -> list[str]:
     return lines
 
 
-CAUSAL = ("cc.robot", "cc.object", "identification", "pea", "fcs")
+CAUSAL = ("cc.robot", "cc.object", "identification", "f2a.robot", "f2a.object", "pea", "fcs", "necessity", "planning", "dose",
+          "onset", "regret")
+"""drawn with the saboteurs as marks"""
 CAUSAL_TOO = ("cc.robot.gain", "cc.object.gain", "cc.robot.leakage", "cc.object.leakage", "false_effect.object",
-              "miss.object", "pea.coverage", "fcs.lucky", "fcs.optimism")
+              "miss.object", "dose.robot.slope", "dose.object.slope", "null_action", "invariants", "calibration",
+              "calibration.gain", "regret.tau", "f2a.swapped", "f2a.frozen", "f2a.blocked", "f2a.specificity", "pea.coverage",
+              "specific", "fcs.lucky", "fcs.lift", "fcs.optimism", "fcs.pessimism", "necessity.headroom", "necessity.sham",
+              "necessity.own.success", "necessity.swapped.success", "necessity.oracle.success", "planning.truth.success",
+              "planning.imagination.success")
 IMAGES = ("psnr.changed", "psnr", "ssim.changed", "ssim", "branch.psnr.changed")
 
 
@@ -116,12 +123,14 @@ def chapters(log: EvalLog, folder: Path) -> Sequence[Section]:
     more = scores.further(log, (*scores.HEADLINE, *CAUSAL, *CAUSAL_TOO, *IMAGES, *ceilings))
     return (
         scores.headline(log),
-        scores.success(log),
-        films(log, folder),
+        verdicts(log),
         counterfactual(log, folder),
         scores.measured(log, "causal", "Does the future follow the action, and the action the future?",
-                        "Dots: trained models with 95 % intervals. Dashed lines: null models, run through the same code. A "
-                        "number is worth something only where it stands clear of them.", CAUSAL, CAUSAL_TOO),
+                        "Dots: trained models with 95 % intervals. Dashed lines: models and policies that are known to be "
+                        "right, trivial or wrong, run through the same code. A number is worth something only where it stands "
+                        "clear of them.", CAUSAL, CAUSAL_TOO),
+        scores.success(log),
+        films(log, folder),
         scores.measured(log, "images", "How close are the imagined frames?",
                         "Against copying the last frame, which is hard to beat where nothing moves: therefore also over the "
                         "pixels that change.", IMAGES),

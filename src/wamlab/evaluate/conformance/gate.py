@@ -18,6 +18,8 @@ from ..log import EvalLog
 from ..protocol import VERSION
 
 PASSED, OWN = "passed.json", "conformance.json"
+WORLDS = ("pushworld", "metaworld")
+"""in which every metric of the package must have passed"""
 INSTRUMENTS = frozenset({"readout"})
 """scores that audit an instrument and judge no model"""
 
@@ -40,18 +42,25 @@ def read(path: Path) -> frozenset[str]:
     Raises:
         DataError: if the file is damaged, or of another version of the formulas.
     """
-    return _parse(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else frozenset()
+    found = _parse(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else {}
+    return frozenset(name for name, worlds in found.items() if worlds)
 
 
 def own() -> frozenset[str]:
-    """The metrics of this package that have passed."""
-    return _parse((files(__package__) / PASSED).read_text(encoding="utf-8"), PASSED)
+    """The metrics of this package that have passed, in all of WORLDS."""
+    found = _parse((files(__package__) / PASSED).read_text(encoding="utf-8"), PASSED)
+    return frozenset(name for name, worlds in found.items() if complete(worlds))
 
 
-def _parse(text: str, where: str) -> frozenset[str]:
+def complete(worlds: Iterable[str]) -> bool:
+    """Whether these tasks are from all of WORLDS."""
+    return {task.partition("/")[0] for task in worlds} >= set(WORLDS)
+
+
+def _parse(text: str, where: str) -> dict[str, list[str]]:
     try:
         found = json.loads(text)
-        version, names = found["protocol"], frozenset(name for name, worlds in found["metrics"].items() if worlds)
+        version, names = found["protocol"], {str(name): [str(w) for w in worlds] for name, worlds in found["metrics"].items()}
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise DataError("the conformance file is damaged", where=where, got=f"{type(error).__name__}: {error}",
                         expected='{"protocol": ..., "metrics": {name: [worlds]}}', fix="run wam conformance again") from error

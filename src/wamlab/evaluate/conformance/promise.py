@@ -31,6 +31,8 @@ class Promise:
     """saboteurs, each strictly worse than the one before"""
     blind: Mapping[str, str] = field(default_factory=dict)
     """saboteur -> the score that sees what this one cannot"""
+    may_refuse: frozenset[str] = frozenset()
+    """saboteurs on which it may be unavailable instead: who does not judge is not fooled. Never the oracle"""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ def _check(table: Table, promise: Promise) -> list[Finding]:
     oracle = table["oracle"].get(name)
     for saboteur, row in table.items():
         value = row.get(name)
-        if saboteur in promise.anchors:
+        if value is None and saboteur in promise.may_refuse:
+            found.append(Finding(name, saboteur, value, True, "not judged"))
+        elif saboteur in promise.anchors:
             anchor = promise.anchors[saboteur]
             wanted = row.get(anchor) if isinstance(anchor, str) else anchor
             kept = value is wanted is None or (value is not None and wanted is not None
@@ -70,6 +74,8 @@ def _check(table: Table, promise: Promise) -> list[Finding]:
     for chain in promise.chains:
         for better, worse in pairwise(s for s in chain if s in table):
             a, b = table[better].get(name), table[worse].get(name)
+            if promise.may_refuse & {s for s, v in ((better, a), (worse, b)) if v is None}:
+                continue
             kept = a is not None and b is not None and sign * (a - b) > 0
             found.append(Finding(name, worse, b, kept, f"worse than {better}"))
     return found

@@ -33,13 +33,13 @@ class Examination:
 
 
 def examine(world: World, chosen: Mapping[str, Family] | None = None) -> Examination:
-    """Every family (all of the package if None) in a world; families that need pictures only where there are some."""
+    """Every family (all of the package if None) in a world; those that need pictures or a readout only where there are some."""
     tables: dict[str, Table] = {}
     findings: list[Finding] = []
     passed: set[str] = set()
     failed: set[str] = set()
     for family in (families.discover() if chosen is None else chosen).values():
-        if family.pictures and world.branches is None:
+        if not family.suits(world):
             continue
         table = tables[family.name] = family.table(world)
         kept = check(table, family.promises)

@@ -15,7 +15,7 @@ from numpy import ndarray
 from scipy.stats import rankdata
 
 from ..log import Score
-from ..statistics import Interval
+from ..statistics import Interval, bootstrap_levels
 from .base import Evidence, Metric, entities, moved, stacked
 from .causal import HEADLINE, scales_of
 
@@ -57,9 +57,8 @@ def risk(unsure: Float[ndarray, "N"], wrong: Bool[ndarray, "N"]) -> float:
     """Area under the risk-coverage curve: mean share of wrong futures among those kept, the surest first, over all
     coverages. Futures that are equally sure are kept in proportion."""
     _, level, size = np.unique(unsure, return_inverse=True, return_counts=True)
-    ordered = np.sort(level)  # ranks of uncertainty, the surest first
-    ordered = (np.bincount(level, wrong) / size)[ordered]  # type: ignore[assignment]
-    return float((np.cumsum(ordered) / np.arange(1, len(wrong) + 1)).mean())
+    share = (np.bincount(level, wrong) / size)[np.sort(level)]  # of wrong ones, the surest first
+    return float((np.cumsum(share) / np.arange(1, len(wrong) + 1)).mean())
 
 
 def brier(unsure: Float[ndarray, "C K"], wrong: Bool[ndarray, "C K"]) -> float:
@@ -101,19 +100,20 @@ def calibration(evidence: Evidence) -> Sequence[Score]:
     base = float(wrong.mean())
     surest, areas = risk(unsure.ravel(), wrong.ravel()), own[1:][np.isfinite(own[1:])]
     gains = (own - best)[1:][np.isfinite((own - best)[1:])]
-    return [evidence.score("calibration", float(own[0]), _percentile(areas, own[0]), n=contexts,
+    return [evidence.score("calibration", float(own[0]), _percentile(areas, own[0], contexts), n=contexts,
                            note=f"{count} of {wrong.size} futures are wrong"),
-            evidence.score("calibration.gain", float(own[0] - best[0]), _percentile(gains, own[0] - best[0]), n=contexts,
+            evidence.score("calibration.gain", float(own[0] - best[0]), _percentile(gains, own[0] - best[0], contexts),
+                           n=contexts,
                            note="best trivial: " + max(beside, key=lambda name: max(beside[name][0], 1 - beside[name][0]))),
             evidence.score("calibration.brier", brier(unsure, wrong), n=contexts,
                            note=f"base rate alone {base * (1 - base):.3f}"),
             evidence.score("calibration.risk", surest, n=contexts, note=f"without any knowledge {base:.3f}")]
 
 
-def _percentile(values: ndarray, value: float) -> Interval | None:
+def _percentile(values: ndarray, value: float, contexts: int) -> Interval | None:
     if not len(values):
         return None
-    low, high = np.quantile(values, [0.025, 0.975])
+    low, high = np.quantile(values, bootstrap_levels(contexts))
     return Interval(min(float(low), float(value)), max(float(high), float(value)))
 
 

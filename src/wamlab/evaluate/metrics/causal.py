@@ -8,6 +8,7 @@ Definitions: the reference page on causal consistency, sections 6 and 7.1. Lette
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from ..statistics import cluster_bootstrap
 from .base import GROUPS, Effects, Evidence, Metric, entities, moved, sigma, stacked
 
 HEADLINE = ("robot", "object")
+BEHAVIOUR = {"like_expert": ("factual", "null", "dose 0.25", "dose 0.5"),
+             "unlike_expert": ("reverse", "turn +90", "turn -90", "random direction", "random chunk")}
+"""actions at most as far from the expert's as standing still is, whose like demonstrations show; and those further away"""
 LEAST_CONTEXTS = 3
 """contexts in which something must really depend on the action before a concordance is told"""
 
@@ -86,10 +90,12 @@ def why_not(evidence: Evidence, group: str) -> str:
     return ""
 
 
-def _products(evidence: Evidence, group: str, imagined: Mapping[str, ndarray]) -> Float[ndarray, "C T 3"]:
+def _products(evidence: Evidence, group: str, imagined: Mapping[str, ndarray],
+              actions: Sequence[int] | slice = slice(None)) -> Float[ndarray, "C T 3"]:
     effects, scales = evidence.effects, scales_of(evidence)
     assert effects is not None
-    return products(stacked(evidence.spec, group, imagined, scales), stacked(evidence.spec, group, effects.real, scales))
+    made, real = (stacked(evidence.spec, group, states, scales)[:, actions] for states in (imagined, effects.real))
+    return products(made, real)
 
 
 def cc_a2f(evidence: Evidence) -> Sequence[Score]:
@@ -97,23 +103,36 @@ def cc_a2f(evidence: Evidence) -> Sequence[Score]:
     effects = evidence.effects
     assert effects is not None
     reasons = {group: why_not(evidence, group) for group in GROUPS}
-    scores = [*_headline(evidence, reasons, effects)]
+    scores = _beside_ceiling([*_headline(evidence, reasons, effects)])
     for group, why in reasons.items():
         name = f"cc.{group}"
         if why:
             scores += [evidence.score(name + part, None, unavailable=why) for part in PARTS]
             continue
         sums = _products(evidence, group, effects.imagined)
-        scores += [estimate(evidence, name + part, sums.sum(1), function) for part, function in PARTS.items()]
+        found = [estimate(evidence, name + part, sums.sum(1), function) for part, function in PARTS.items()]
         if effects.ceiling is not None:
             ceiling = _products(evidence, group, effects.ceiling).sum(1)
-            scores.append(estimate(evidence, name + ".ceiling", ceiling, concordance))
+            found.append(estimate(evidence, name + ".ceiling", ceiling, concordance))
+        scores += _beside_ceiling(found)
         for number, offset in enumerate(effects.offsets):
             scores.append(estimate(evidence, f"{name}.at{offset}", sums[:, number], concordance))
         for stratum in dict.fromkeys(effects.strata):
             inside = np.array([s == stratum for s in effects.strata])
             scores.append(estimate(evidence, f"{name}.{stratum}", sums[inside].sum(1), concordance))
+        for kind, members in BEHAVIOUR.items():
+            if len(actions := [k for k, action in enumerate(effects.kinds) if action in members]) > 1:
+                scores.append(estimate(evidence, f"{name}.{kind}", _products(evidence, group, effects.imagined, actions).sum(1),
+                                       concordance))
     return scores
+
+
+def _beside_ceiling(scores: Sequence[Score]) -> list[Score]:
+    """The first of them with what the readout reaches on true frames, the last, in its note."""
+    first, *rest = scores
+    if not rest or not rest[-1].metric.endswith(".ceiling") or rest[-1].value is None or first.value is None:
+        return [*scores]
+    return [replace(first, note=f"the readout reaches {rest[-1].value:.2f} on true frames"), *rest]
 
 
 def _headline(evidence: Evidence, reasons: Mapping[str, str], effects: Effects) -> Iterator[Score]:
@@ -193,7 +212,9 @@ METRICS = (
                "ceiling": "what the readout reaches on true frames",
                "<group>.ceiling": "what the readout reaches on true frames",
                "<group>.at<n>": "that many control steps ahead",
-               "<group>.<stratum>": "among contexts that are free, near contact or in contact"}),
+               "<group>.<stratum>": "among contexts that are free, near contact or in contact",
+               "<group>.like_expert": "among actions near the expert's own: shares of its motion",
+               "<group>.unlike_expert": "among actions that the expert does not take: turned, reversed, random"}),
     Metric("false_effect", ("effects",), false_effect, "lower", (0, 1), "share of still things that the imagination moves",
            "displacement beyond the tolerance or the readout's noise", "share", children=_RATES),
     Metric("miss", ("effects",), miss, "lower", (0, 1), "share of moving things that the imagination leaves where they are",

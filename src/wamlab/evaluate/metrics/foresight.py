@@ -132,12 +132,13 @@ def fcs(evidence: Evidence) -> Sequence[Score]:
     if not tried.any():
         return (evidence.score("fcs", None, unavailable="there are no episodes that were not solved from the start"),)
     solved = np.array([e.solved for e in evidence.episodes], bool)[tried]
-    hopes = _imagined_success(evidence, foresight, tried, solved)
+    why = blurred(evidence)
+    hopes = _imagined_success(evidence, foresight, tried, solved, why)
     ceiling = () if foresight.ceiling is None else (
         _share(evidence, "fcs.ceiling", solved & (foreseen(evidence, foresight.ceiling)[tried] >= THRESHOLD)),)
-    why = blurred(evidence)
-    if why:
-        return (evidence.score("fcs", None, unavailable=why), *ceiling, *hopes)
+    if why:  # where nothing was solved there is nothing to judge: then it is 0, whatever was foreseen
+        known = evidence.score("fcs", None, unavailable=why) if solved.any() else _share(evidence, "fcs", solved)
+        return (known, *ceiling, *hopes)
     skill = foreseen(evidence, foresight.imagined)[tried]
     follows = skill >= THRESHOLD
     scores = [_share(evidence, "fcs", solved & follows), _share(evidence, "fcs.followed", follows),
@@ -153,13 +154,16 @@ def fcs(evidence: Evidence) -> Sequence[Score]:
     return [*scores, *ceiling, *hopes]
 
 
-def _imagined_success(evidence: Evidence, foresight: Foresight, tried: ndarray, solved: ndarray) -> Sequence[Score]:
+def _imagined_success(evidence: Evidence, foresight: Foresight, tried: ndarray, solved: ndarray,
+                      blurred: str) -> Sequence[Score]:
+    """What was hoped for against what came; withheld where the readout is too blurred, but for its own error, the floor."""
     scores = []
     readings = {"": foresight.imagined_success, ".floor": foresight.read_success}
     for suffix, reading in readings.items():
         for name, row in (("optimism", lambda hoped: hoped & ~solved), ("pessimism", lambda hoped: ~hoped & solved)):
-            if reading is None:
-                why = "success cannot be read from the frames"
+            why = blurred if reading is not None and not suffix else ""
+            if reading is None or why:
+                why = why or "success cannot be read from the frames"
                 scores.append(evidence.score(f"fcs.{name}{suffix}", None, unavailable=why))
             else:
                 scores.append(_share(evidence, f"fcs.{name}{suffix}", row(reading[tried])))

@@ -50,7 +50,7 @@ def untouched(effects: Effects, entity: EntitySpec, robot: EntitySpec, noise: fl
     def nearest(which: str) -> tuple[ndarray, ndarray]:
         thing, hand = paths(effects, entity, which), paths(effects, robot, which)
         moves = moved(entity, thing - thing[:, :, :1], max(entity.tolerance, noise)).any(-1)
-        return moves, np.linalg.norm(thing - hand, axis=-1).min(-1)  # type: ignore[return-value]
+        return np.asarray(moves), np.asarray(np.linalg.norm(thing - hand, axis=-1)).min(-1)
 
     moves, distance = nearest("real")
     reach = SLACK * distance[moves].max() if moves.any() else 0.0

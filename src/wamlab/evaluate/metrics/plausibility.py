@@ -54,7 +54,7 @@ def _consequences(evidence: Evidence, decoded: Decoded) -> Iterator[Score]:
             over = (np.maximum(low - actions, actions - high) > OVER * (high - low)).any((2, 3))
             name = f"plausibility.{decoder}"
             yield _mean(evidence, f"{name}.error{suffix}", apart.mean(2), "sigma")
-            yield _mean(evidence, f"{name}.reached{suffix}", (apart <= NEAR).all(2), "share")  # type: ignore[arg-type]
+            yield _mean(evidence, f"{name}.reached{suffix}", np.asarray((apart <= NEAR).all(2)), "share")
             yield _mean(evidence, f"{name}.limits{suffix}", over, "share")
         wrong = (decoded.ceiling_actions[decoder] - decoded.true_actions) / ((high - low) / 2)
         yield _mean(evidence, f"plausibility.{decoder}.actions.ceiling", np.sqrt((wrong**2).mean((2, 3))), "of half the range")

@@ -55,9 +55,9 @@ def specific(evidence: Evidence) -> Sequence[Score]:
     if len(np.unique(foresight.episode[kept])) < LEAST_EPISODES:
         why = f"fewer than {LEAST_EPISODES} episodes made a plan at the same decision"
         return (evidence.score("specific", None, unavailable=why),)
-    states = {side: {name: value[kept] for name, value in vars(foresight)[side].items()}
-              for side in ("start", "imagined", "real")}
-    made = replace(foresight, episode=foresight.episode[kept], chunk=foresight.chunk[kept], ceiling=None, **states)  # type: ignore[arg-type]
+    start, imagined, real = ({name: value[kept] for name, value in side.items()}
+                             for side in (foresight.start, foresight.imagined, foresight.real))
+    made = Foresight(foresight.episode[kept], foresight.chunk[kept], start, imagined, real)
     seen = replace(evidence, foresight=made)
     own, _, episode = errors(seen, made.imagined)
     moves = {name: value - foresight.start[name] for name, value in foresight.imagined.items()}

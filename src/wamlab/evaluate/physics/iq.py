@@ -80,8 +80,8 @@ def measures(video: UInt8[ndarray, "T h w 3"], other: UInt8[ndarray, "_ _ _ 3"],
     a, b = motion_masks(video, size), motion_masks(other, size)
     low, high = np.minimum(a.mean(0), b.mean(0)).sum(), np.maximum(a.mean(0), b.mean(0)).sum()
     mse = (((video.astype(np.float64) - other) / 255) ** 2).mean()
-    return Measures(float(overlap(a.any(0), b.any(0))), float(overlap(a, b).mean()), float(low / high) if high else 1.0,  # type: ignore[arg-type]
-                    float(mse))
+    ever = overlap(np.asarray(a.any(0)), np.asarray(b.any(0)))
+    return Measures(float(ever), float(overlap(a, b).mean()), float(low / high) if high else 1.0, float(mse))
 
 
 def score(model: UInt8[ndarray, "_ _ _ 3"], first: UInt8[ndarray, "_ _ _ 3"], second: UInt8[ndarray, "_ _ _ 3"],

@@ -59,12 +59,12 @@ def decode_branches(branches: Branches, futures: Futures, read: Read, decoders: 
     base, then = ({name: one[name][:, None, None] for name in known} for one in (start, before))
     ends = np.cumsum(gaps)
     true = np.stack([branches.actions[:, :, end - gap:end].mean(2) for end, gap in zip(ends, gaps, strict=True)], 2)
-    return Decoded(  # type: ignore[call-arg]
+    made, ceiling = ({decoder.name: came[source, decoder.name] for decoder in decoders} for source in ("imagined", "real"))
+    return Decoded(
         start, effect(base, then, {n: states["imagined"][n] for n in known}),
         effect(base, then, {n: states["real"][n] for n in known}),
         {n: value for n, value in branches.real(offsets).items() if n in known}, true.astype(np.float64),
-        raw["imagined"], raw["real"], *({decoder.name: came[source, decoder.name] for decoder in decoders}  # type: ignore[arg-type]
-                                        for source in ("imagined", "real")), offsets)
+        raw["imagined"], raw["real"], made, ceiling, offsets)
 
 
 def decode(decoder: Decoder, now: UInt8[ndarray, "C h w 3"], frames: UInt8[ndarray, "C K T h w 3"],
@@ -75,7 +75,8 @@ def decode(decoder: Decoder, now: UInt8[ndarray, "C h w 3"], frames: UInt8[ndarr
     rows = []
     for number, gap in enumerate(np.diff([0, *offsets])):
         after = frames[:, :, number]
-        made = decoder(*(x.reshape(-1, *x.shape[2:]) for x in (before, after)), int(gap))  # type: ignore[arg-type, call-arg]
+        one, two = (x.reshape(-1, *x.shape[2:]) for x in (before, after))
+        made = decoder(one, two, int(gap))
         rows.append(made.reshape(contexts, kinds, -1))
         before = after
     return np.stack(rows, 2)

@@ -17,6 +17,7 @@ from ....spec import TaskSpec
 from ....userfile import load_file
 from ...branch_data import Branches
 from ...metrics.base import Effects
+from ...readout import Readout
 from ..promise import Promise, Table
 
 
@@ -29,6 +30,8 @@ class World:
     effects: Effects
     branches: Branches | None = None
     """with frames; None in a world without pictures"""
+    readout: Readout | None = None
+    """trained on other frames of this world; None: nothing is read off pictures"""
     seed: int = 0
 
 
@@ -41,6 +44,12 @@ class Family:
     promises: tuple[Promise, ...]
     pictures: bool = False
     """whether it needs the world's frames"""
+    reads: bool = False
+    """whether it needs a readout of them"""
+
+    def suits(self, world: World) -> bool:
+        """Whether it can be examined in a world."""
+        return not (self.pictures and world.branches is None) and not (self.reads and world.readout is None)
 
 
 @cache

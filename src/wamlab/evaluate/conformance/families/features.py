@@ -24,7 +24,9 @@ Clips = UInt8[ndarray, "N T h w 3"]
 def network(frames: UInt8[ndarray, "N h w 3"]) -> Float[ndarray, "N 96"]:
     """Random 4x4 patches with stride 2, rectified; their mean and spread over the picture and over its halves."""
     filters = np.random.default_rng(7).normal(size=(4 * 4 * 3, 24)) / 7
-    seen = np.lib.stride_tricks.sliding_window_view(frames / 255 - 0.5, (4, 4), axis=(1, 2))[:, ::2, ::2]  # type: ignore[call-overload]
+    grey = frames / 255 - 0.5
+    seen = np.stack([grey[:, row:row + grey.shape[1] - 3:2, column:column + grey.shape[2] - 3:2]
+                     for row in range(4) for column in range(4)], -1)  # patches [N, m, n, 3, 16]
     maps = np.maximum(seen.reshape(*seen.shape[:3], -1) @ filters, 0)
     half = maps.shape[2] // 2
     parts = (maps.mean((1, 2)), maps.std((1, 2)), maps[:, :, :half].mean((1, 2)), maps[:, :half].mean((1, 2)))

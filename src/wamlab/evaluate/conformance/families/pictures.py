@@ -55,7 +55,7 @@ def table(world: World) -> Table:
         pairs = FramePairs(frames, branches.frames.reshape(-1, *shape), now, offset,
                            np.repeat(np.arange(contexts), kinds * steps))
         evidence = Evidence(name, world.spec, frames=pairs)
-        rows[name] = {s.metric: s.value for metric in ("psnr", "ssim") for s in get(metric)(evidence)}
+        rows[name] = {s.metric: s.value for metric in ("psnr", "ssim", "physics_iq") for s in get(metric)(evidence)}
     return rows
 
 
@@ -67,4 +67,7 @@ def promises(name: str, best: float) -> tuple[Promise, ...]:
                     chains=(("oracle", "blur"), ("oracle", "noise_60"))))
 
 
-FAMILY = Family("pictures", table, (*promises("psnr", 60.0), *promises("ssim", 1.0)), pictures=True)
+MOTION = Promise("physics_iq", "physics_iq", "higher", {"oracle": 100.0, "frozen": "physics_iq.copy"}, tolerance=1e-5,
+                 margin=0.5, chains=(("oracle", "noise_5", "noise_20", "noise_60"), ("oracle", "blur"),
+                                     ("oracle", "late", "frozen")))
+FAMILY = Family("pictures", table, (*promises("psnr", 60.0), *promises("ssim", 1.0), MOTION), pictures=True)

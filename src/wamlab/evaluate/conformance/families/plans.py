@@ -61,10 +61,10 @@ def evidence_for(name: str, world: World) -> Evidence:
         imagined[key] = start[:, None] + move + generator.normal(0, 1, move.shape) * plan.noise * sigma
     hoped = solved if plan.hopes is None else np.full(contexts, plan.hopes)
     steps = len(effects.offsets)
-    flat = ({key: value.reshape(-1, value.shape[-1]) for key, value in side.items()} for side in (imagined, real))
-    start = {key: np.repeat(value, steps, 0) for key, value in effects.start.items()}  # type: ignore[assignment]
+    made, came = ({key: value.reshape(-1, value.shape[-1]) for key, value in side.items()} for side in (imagined, real))
+    begun = {key: np.repeat(value, steps, 0) for key, value in effects.start.items()}
     index = np.repeat(np.arange(contexts), steps)
-    foresight = Foresight(index, index, start, *flat, None, hoped, solved)  # type: ignore[arg-type, call-arg]
+    foresight = Foresight(index, index, begun, made, came, None, hoped, solved)
     return Evidence(name, world.spec, tuple(episode(bool(s)) for s in solved), foresight=foresight)
 
 
