@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from ..data.atomic import write_whole
 from ..evaluate.statistics import mean_of_runs
@@ -74,7 +75,7 @@ def curve(results: list[dict[str, Any]], name: str, score: str) -> str:
         axes.vlines(places, [e.low for e in found], [e.high for e in found], color=INK, linewidth=1.2)
         better = "more" if BETTER[score] > 0 else "less"
         axes.set(xlabel=f"episodes of {name}", title=f"{score} ({UNITS[score]}; {better} is better)")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if UNITS[score] == "rate":
             axes.set_ylim(-0.05, 1.05)
         axes.grid(axis="y", linewidth=0.6)
