@@ -17,11 +17,11 @@ LAYERS = [
     ("data",),
     ("parts",),
     ("models",),
-    ("recipe", "checkpoint", "optimise", "train", "labels"),
+    ("recipe", "checkpoint", "optimise", "train", "labels", "remix"),
     ("control",),
     ("simulators.surrogate", "evaluate"),
     ("report",),
-    ("recipes", "run", "run_config", "chores", "judge"),
+    ("recipes", "run", "run_config", "chores", "judge", "value"),
     ("commands", "cli", "__main__"),
 ]
 SIMULATORS_MAY_USE = {"wamlab", "errors", "types", "spec", "userfile", "gymnasium", "mujoco", "metaworld", "numpy", "scipy",

@@ -15,7 +15,7 @@ COMMANDS = {
     "list": "show the recipes and where they stand in the design space; --tasks shows the tasks",
     "show": "say what a recipe, a run, a checkpoint or a dataset holds",
     "collect": "write demonstrations of a task with its scripted expert",
-    "data": "check a dataset; import from and export to LeRobot's format",
+    "data": "check, filter, weigh or value datasets; import from and export to LeRobot's format",
     "train": "train a recipe on collected episodes",
     "imagine": "let a model imagine from a recorded moment and put the truth above it",
     "rollout": "let a model act in closed loop and count its successes",

@@ -34,20 +34,19 @@ from .control.policy import ModelPolicy
 from .data.atomic import alone_in
 from .data.store import EpisodeStore, store_name
 from .errors import SpecError, WamError
+from .evaluate.lockstep import wanted
 from .evaluate.log import EvalLog
 from .evaluate.provenance import provenance
 from .evaluate.readout import Readout
 from .evaluate.rollout import held_out, one_thread, rollout
 from .run_config import RunConfig
 from .spec import check
-from .types import IMAGINE_AND_ACT
 
 
 def executor_for(folder: Path, execute: int = 4, recipe_name: str | None = None) -> Executor:
-    """A trained model ready to act: it imagines if its action follows from its imagination, else it only acts."""
+    """A trained model ready to act."""
     model = checkpoint.load_model(folder, recipe.load(recipe_name) if recipe_name else None)
-    want = {"future", "action"} if IMAGINE_AND_ACT in model.answers() else {"action"}
-    return Executor(ModelPolicy(model, want), Gate(model.task_spec.action), execute)
+    return Executor(ModelPolicy(model, wanted(model)), Gate(model.task_spec.action), execute)
 
 
 def alike(tasks: Sequence[str]) -> None:

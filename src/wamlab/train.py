@@ -36,7 +36,7 @@ class Trainer:
     """Trains one recipe on some stores into a folder: first the representation, then the model."""
 
     def __init__(self, recipe: Recipe, stores: Sequence[EpisodeStore], out: Path, seed: int, device: str = "cpu",
-                 mixture: Mixture | None = None, mixed: bool = False):
+                 mixture: Mixture | None = None, mixed: bool = False, episodes: Sequence[Sequence[int]] | None = None):
         self.recipe, self.out, self.seed, self.device, self.mixture = recipe, out, seed, torch.device(device), mixture
         if not stores or not any(len(store) for store in stores):
             raise WamError("there is nothing to train on", where=out, expected="at least one episode", got="none",
@@ -44,11 +44,11 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.model = recipe.model.build(stores[0].task_spec).to(self.device)
-        kept, held = split(stores, held_out=0.05)
+        kept, held = split(stores, held_out=0.05, episodes=episodes)
         cut = partial(Windows, stores, history=self.model.history, chunk=self.model.chunk, offsets=self.model.offsets,
                       allow_mixed_renderers=mixed)
         self.windows = cut(episodes=kept)
-        self.data = self.windows.identity()
+        self.data = self.windows.identity(episodes)
         self.held = cut(episodes=held) if any(held) else None
         self.curves: dict[str, list[list[float]]] = {"codec": [], "train": [], "validation": []}
         self.sources = sources_of(self.windows, self.model.answers(), apart=mixture is not None)
@@ -229,20 +229,19 @@ class Trainer:
 
 
 def train(recipe: Recipe, stores: Sequence[EpisodeStore], out: str | Path, *, seed: int = 0, mixture: Mixture | None = None,
-          mixed_renderers: bool = False, progress: Progress | None = None) -> Path:
-    """Train a recipe on episodes.
+          mixed_renderers: bool = False, episodes: Sequence[Sequence[int]] | None = None,
+          progress: Progress | None = None) -> Path:
+    """Train a recipe on episodes. Returns the folder of the finished model, for `wamlab.checkpoint.load_model`.
 
     Args:
         mixture: how much of each batch comes from each store; None: all windows count alike.
         mixed_renderers: accept stores whose pictures were drawn in different ways.
         out: folder for checkpoints and the finished model. A run that was stopped goes on from here.
+        episodes: per store, the indices to train on (None: all); a twentieth of them is held out.
         progress: called with (steps done, steps in all).
-
-    Returns:
-        The folder of the finished model, for `wamlab.checkpoint.load_model`.
 
     Raises:
         CheckpointError: if `out` holds another run.
         WamError: if there is nothing to train on, or the loss is not finite.
     """
-    return Trainer(recipe, stores, Path(out), seed, join_processes(), mixture, mixed_renderers).run(progress)
+    return Trainer(recipe, stores, Path(out), seed, join_processes(), mixture, mixed_renderers, episodes).run(progress)

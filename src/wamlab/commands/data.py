@@ -10,8 +10,10 @@ import tyro
 
 from ..errors import WamError
 from ..spec import ActionKind
+from . import data_curate as curate
 from .console import print_json, progress
 from .data_umi import Umi
+from .data_value import Value
 from .label import Label
 
 Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
@@ -200,8 +202,8 @@ class Recover:
 
 @dataclass(frozen=True)
 class Command:
-    """Check or play a dataset, move one between this project's episode stores and LeRobot's format, bring in recordings of
-    a hand-held gripper, label video, recover a recording.
+    """Check, play, filter, weigh or value datasets, move one between episode stores and LeRobot's format, bring in recordings
+    of a hand-held gripper, label video, recover a recording.
 
     Every action has --json. `wam data ACTION --help` says more.
 
@@ -213,6 +215,9 @@ class Command:
       wam data umi recordings/kitchen --robot metaworld/push --out data/kitchen
       wam data view data/drawer
       wam data label data/video data/labelled --by inverse --known data/demos
+      wam data filter data/drawer data/drawer-good --keep 0.7
+      wam data weigh data/drawer data/plate --out weights/both
+      wam data value data/drawer data/plate --out values/both --steps 400
     """
 
     action: (Annotated[Check, tyro.conf.subcommand("check", prefix_name=False)]
@@ -222,6 +227,9 @@ class Command:
              | Annotated[Info, tyro.conf.subcommand("info", prefix_name=False)]
              | Annotated[View, tyro.conf.subcommand("view", prefix_name=False)]
              | Annotated[Label, tyro.conf.subcommand("label", prefix_name=False)]
+             | Annotated[curate.Filter, tyro.conf.subcommand("filter", prefix_name=False)]
+             | Annotated[curate.Weigh, tyro.conf.subcommand("weigh", prefix_name=False)]
+             | Annotated[Value, tyro.conf.subcommand("value", prefix_name=False)]
              | Annotated[Recover, tyro.conf.subcommand("recover", prefix_name=False)])
 
     def __call__(self) -> int:

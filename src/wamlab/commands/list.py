@@ -46,11 +46,14 @@ class Command:
       wam list
       wam list --json
       wam list --tasks
+      wam list --filters
       wam list --markdown
     """
 
     tasks: bool = False
     """list the tasks of the simulators in place of the recipes"""
+    filters: bool = False
+    """list the quality filters (wam data filter): what each sees, and what it cannot see"""
     markdown: bool = False
     """print the recipes as a Markdown table"""
     json: bool = False
@@ -61,6 +64,15 @@ class Command:
             from ..simulators import tasks
 
             print_json(tasks()) if self.json else print("\n".join(tasks()))
+            return
+        if self.filters:
+            from ..evaluate.filters import discover
+
+            known = [{"name": one.name, "better": one.direction, "unit": one.unit, "meaning": one.meaning, "blind": one.blind,
+                      "source": one.source, "usual": one.usual} for one in discover().values()]
+            print_json(known) if self.json else print_table(
+                "filters", ["filter", "better", "sees", "cannot see"],
+                [[row["name"], row["better"], row["meaning"], row["blind"]] for row in known])
             return
         rows = [facts(load(name)) for name in names()]
         if self.json:

@@ -72,12 +72,17 @@ def all_within(flags: Iterable[Bool[ndarray, "_"] | None], start: Int64[ndarray,
     return np.asarray(missing[end] == missing[start])
 
 
-def split(stores: Sequence[EpisodeStore], held_out: float = 0.1, seed: int = 0) -> tuple[list[list[int]], list[list[int]]]:
+def split(stores: Sequence[EpisodeStore], held_out: float = 0.1, seed: int = 0,
+          episodes: Sequence[Sequence[int]] | None = None) -> tuple[list[list[int]], list[list[int]]]:
     """(training, validation) episode indices per store: a share of whole episodes is held out, at least one of each
-    store that has two. A pure function of the indices, the share and the seed."""
+    store that has two. A pure function of the indices, the share and the seed.
+
+    Args:
+        episodes: per store, the indices to split (None: all).
+    """
     training, validation = [], []
     for number, store in enumerate(stores):
-        indices = store.indices()
+        indices = store.indices() if episodes is None else sorted(episodes[number])
         count = min(max(1, round(held_out * len(indices))), len(indices) - 1) if held_out > 0 and len(indices) > 1 else 0
         order = np.random.default_rng([seed, number]).permutation(len(indices))
         held = {indices[i] for i in order[:count]}
@@ -86,11 +91,14 @@ def split(stores: Sequence[EpisodeStore], held_out: float = 0.1, seed: int = 0) 
     return training, validation
 
 
-def identity(stores: Sequence[EpisodeStore], states: Float32[ndarray, "N P"], records: Sequence[Episode]) -> str:
+def identity(stores: Sequence[EpisodeStore], states: Float32[ndarray, "N P"], records: Sequence[Episode],
+             episodes: Sequence[Sequence[int]] | None = None) -> str:
     """What tells the data of one training from that of another, wherever it lies: a hash of every state and the renderers,
-    and, of episodes without actions or states, of which actions are known and where the pictures come from."""
+    of episodes without actions or states also of which actions are known and where the pictures come from and, where not all
+    are used, of the choice."""
     seen = hashlib.sha256(states.tobytes() + " ".join(store.renderer for store in stores).encode())
     for record in records:
         if not record.complete:
             seen.update(np.asarray(record.has_action).tobytes() + json.dumps(dict(record.meta), sort_keys=True).encode())
+    seen.update(b"" if episodes is None else repr([sorted(map(int, part)) for part in episodes]).encode())
     return seen.hexdigest()[:16]

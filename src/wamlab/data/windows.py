@@ -106,9 +106,9 @@ class Windows:
         """(number of the store, index of the episode in it, step t) of a window."""
         return (*self._where[int(self._episode[index])], int(self._step[index]))
 
-    def identity(self) -> str:
-        """What tells this data from other data, wherever it lies."""
-        return identity(self.stores, self.states, self._records)
+    def identity(self, episodes: Sequence[Sequence[int]] | None = None) -> str:
+        """What tells this data, or this choice of its episodes, from other data, wherever it lies."""
+        return identity(self.stores, self.states, self._records, episodes)
 
     def truth(self, entity: str) -> Float64[ndarray, "N D"]:
         """Privileged state per frame of the cache; NaN where an episode does not report the entity.

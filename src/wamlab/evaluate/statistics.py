@@ -191,3 +191,16 @@ def median_of_clusters(values: Float[ndarray, "N"], cluster: ndarray, *, seed: i
     middle = (weight >= weight[:, -1:] / 2).argmax(1)
     low, high = np.quantile(values[order][middle], bootstrap_levels(len(names), level))
     return Estimate(float(np.median(values)), float(low), float(high)), len(names)
+
+
+def mean_of_runs(values: Float[ndarray, "N"], level: float = 0.95) -> Estimate:
+    """Mean of independent runs (training seeds) with Student's t interval, which is honest about how few they are.
+
+    Raises:
+        DataError: with fewer than two.
+    """
+    if len(values) < 2:
+        raise DataError("one run has no interval", where="runs", expected="two or more", got=len(values))
+    middle = float(np.mean(values))
+    half = float(stats.t.ppf((1 + level) / 2, len(values) - 1)) * float(np.std(values, ddof=1)) / float(np.sqrt(len(values)))
+    return Estimate(middle, middle - half, middle + half)
