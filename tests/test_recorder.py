@@ -308,3 +308,23 @@ print(recorder.save())
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines() == ["0", "the file cannot be written", "1"], done.stdout + done.stderr
     assert len(LeRobot.open(tmp_path / "set")) == 2
+
+
+def test_saving_again_after_the_journal_could_not_be_removed_saves_once(tmp_path, monkeypatch):
+    recorder, unlink, refused = Recorder(tmp_path / "set", SPEC, renderer="bench-1"), Path.unlink, []
+
+    def refuse_once(path, *arguments, **named):
+        if path.suffix == ".journal" and not refused:
+            refused.append(path)
+            raise OSError(5, "Input/output error")
+        unlink(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "unlink", refuse_once)
+    recorder.begin("grip the block")
+    rows(recorder, SHORT[0])
+    with pytest.raises(DataError, match="Input/output"):
+        recorder.save()
+    assert recorder.save() == 0 and recorder.episodes == 1
+    recorder.begin("grip the block")
+    rows(recorder, SHORT[1])
+    assert recorder.save() == 1 and len(LeRobot.open(tmp_path / "set")) == 2

@@ -196,7 +196,7 @@ class Recorder:
         if self.journal is None or self._rows < 2:
             raise DataError("there is nothing to save", where="save", expected="an open episode of two rows or more",
                             got=0 if self.journal is None else self._rows)
-        path, index = self.journal.path, self.episodes
+        path, index = self.journal.path, int(self.journal.path.stem)  # also where all but the journal's end was done before
         recorded = read_journal(path)
         if recorded is None or recorded.end is None:
             self.journal.append(END, json.dumps({"rows": self._rows, "meta": dict(meta or {})}).encode(), sync=True)
