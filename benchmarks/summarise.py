@@ -1,7 +1,9 @@
-"""A finished run's scores and circumstances in one JSON file, for docs/results; and the README's table from those files.
+"""A finished run's scores and circumstances in one JSON file, for docs/results; and the tables of README and docs from those
+files.
 
     python benchmarks/summarise.py runs/first docs/results/first-run.json
     python benchmarks/summarise.py --table
+    python benchmarks/summarise.py --cards
 """
 
 from __future__ import annotations
@@ -37,6 +39,11 @@ ROWS = (
 MEDIANS = (("`uwm`, solved", "success", SHARE), ("imagined robot follows the action", "cc.robot", NUMBER),
            ("imagined object follows the action", "cc.object", NUMBER),
            ("frames against a copy of now: pixels that change", "psnr.changed.gain", DECIBEL))
+
+
+ON_CARD = (("solved", "success", SHARE), ("action → robot (CC-A2F)", "cc.robot", NUMBER), ("→ object", "cc.object", NUMBER),
+           ("future → robot (CC-F2A)", "f2a.robot", NUMBER), ("→ object", "f2a.object", NUMBER), ("FCS", "fcs", SHARE),
+           ("necessity", "necessity", "{:+.0%}"), ("planning gap (by chance)", "planning", "{:+.0%}"))
 
 
 def kept(metric: str) -> bool:
@@ -84,8 +91,29 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def cards() -> str:
+    """The block of docs/causal-card.md, from docs/results/cards.json."""
+    found = json.loads((RESULTS / "cards.json").read_text())["cards"]
+    lines = []
+    for task in TASKS:
+        lines += [f"**{task.partition('/')[2]}**", "", "| | " + " | ".join(title for title, _, _ in ON_CARD) + " | verdict |",
+                  "|---" * (len(ON_CARD) + 2) + "|"]
+        for card in found:
+            if card["task"] == task:
+                scores = {score["metric"]: score for score in card["scores"]}
+                cells = ["–" if "value" not in (score := scores.get(metric, {})) else cell(score, form)
+                         for _, metric, form in ON_CARD]
+                if "value" in (chance := scores.get("planning.chance", {})):
+                    cells[-1] += f" ({chance['value']:+.0%})".replace("%", " %")
+                lines.append(f"| `{card['model']}` | " + " | ".join(cells) + f" | {card['verdict']} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     if sys.argv[1:] == ["--table"]:
         print(table(), end="")
+    elif sys.argv[1:] == ["--cards"]:
+        print(cards(), end="")
     else:
         Path(sys.argv[2]).write_text(json.dumps(summary(Path(sys.argv[1])), indent=1) + "\n")

@@ -85,7 +85,7 @@ def test_an_unsolved_demonstration_is_kept_but_not_imitated():
 def test_mixed_goes_through_its_mixture():
     kinds = [kind_of("mixed", index) for index in range(100)]
     assert {kind: kinds.count(kind) for kind in KINDS} == {kind: 10 * MIXTURE.count(kind) for kind in KINDS}
-    assert set(MIXTURE) == set(KINDS) and len(MIXTURE) == 10
+    assert set(MIXTURE) == set(KINDS) - {"compass"} and len(MIXTURE) == 10
 
 
 def test_no_two_episodes_share_a_scene():

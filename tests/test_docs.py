@@ -80,6 +80,12 @@ def test_recipe_table_is_current():
     assert table == markdown([facts(recipe.load(name)) for name in recipe.names()]) + "\n"
 
 
+def test_cards_table_is_current():
+    text = (ROOT / "docs" / "causal-card.md").read_text()
+    block = text.partition("summarise.py --cards` -->\n")[2].partition("<!-- end of cards")[0]
+    assert block == runpy.run_path(str(ROOT / "benchmarks" / "summarise.py"))["cards"]()
+
+
 def test_results_table_is_current():
     text = (ROOT / "README.md").read_text()
     block = text.partition("summarise.py --table` -->\n")[2].partition("<!-- end of results")[0]

@@ -12,8 +12,9 @@ from numpy import ndarray
 from .finding import Finding, listing
 from .source import Record, Source
 
-SAME = 0.07
-"""two films are the same if they differ by less than this share of what moves in one"""
+SAME = 0.12
+"""two films are the same if they differ by less than this share of what moves in one: copies that went through a codec reach
+0.1, and of 25,000 pairs of honest films none came below 0.2"""
 
 
 def speeds(records: Sequence[Record]) -> Float64[ndarray, "P"]:
