@@ -23,6 +23,7 @@ from .structure import check_rows, check_sidecar, check_sums, check_totals, chec
 Progress = Callable[[int, int], None]
 
 
+@np.errstate(invalid="ignore", over="ignore")  # numbers that are not finite are findings, and no news to the console
 def check_dataset(path: str | Path, progress: Progress | None = None) -> list[Finding]:
     """Everything that is wrong with the dataset at `path`, an episode store or a LeRobot dataset; errors first.
 
