@@ -21,9 +21,10 @@ def verdicts(log: EvalLog) -> Section:
     title, cards = "The causal card", from_log(log)
     if not cards:
         return Section("card", title, missing="unavailable: no model acted in closed loop")
-    rows = [[card.model, place(log, card.task), card.verdict.words, MEANS[card.verdict.words], "; ".join(card.verdict.reasons)]
-            for card in cards]
-    tables = [Table(["model", "task", "verdict", "that is", "because"], rows)]
+    rows = [[card.model, place(log, card.task), card.verdict.words, "; ".join(card.verdict.reasons)] for card in cards]
+    told = dict.fromkeys(card.verdict.words for card in cards)
+    tables = [Table(["model", "task", "verdict", "because"], rows,
+                    caption=" ".join(f"{words.capitalize()}: {MEANS[words]}." for words in told))]
     asked = {card.model: card.capabilities for card in cards if card.capabilities}
     if asked:
         names = [capability.name for capability in next(iter(asked.values()))]
