@@ -100,7 +100,7 @@ def test_records_go_out_and_come_back_with_the_same_numbers(tmp_path):
     evidence = Evidence("m", SPEC, plan.episodes, foresight=plan.foresight, effects=made, answers=given,
                         scales=dict(told.scales))
     seen = {name: value + 0.01 for name, value in made.real.items()}
-    evidence = replace(evidence, effects=replace(made, ceiling=seen, step=np.arange(12)), missing={"episodes": "none"},
+    evidence = replace(evidence, effects=replace(made, ceiling=seen, step=np.arange(12)), missing={"frames": "none"},
                        trials=Trials({"own": np.array([True, False]), "swapped": np.zeros(2, bool)}, {"oracle": "no expert"}),
                        foresight=replace(plan.foresight, ceiling={n: v + 0.01 for n, v in plan.foresight.real.items()}))
     late = replace(truth, imagined=sabotage("leaky", truth, SPEC).imagined)
@@ -190,18 +190,20 @@ def card(text, tmp_path):
 
 
 def test_what_cannot_be_told_is_unavailable_and_the_rest_goes_on(tmp_path):
-    one = card(lines(lambda rows: [r for r in rows if r.get("context", "a") == "a"]), tmp_path)
+    one = card(lines(lambda rows: [r | ({"contexts": 1} if r["record"] == "protocol" else {}) for r in rows
+                                   if r.get("context", "a") == "a"]), tmp_path)
     assert "fewer than 3 contexts" in one.find("cc.robot").unavailable and one.find("fcs").value == 0.5
-    still = card(lines(lambda rows: [r | {side: {e: [v] for e, v in r["start"].items()} for side in ("imagined", "real")}
-                                     if r["record"] == "effect" else r for r in rows]), tmp_path)
-    assert "hardly depends on the action" in still.find("cc.robot").unavailable
-    assert still.find("f2a").value == pytest.approx(PRINTED["CC-F2A"][0], abs=6e-7)
+    frozen = [{k: v for k, v in r.items() if k != "scales"} | (
+        {side: {e: [v] for e, v in r["start"].items()} for side in ("imagined", "real")} if r["record"] == "effect" else {})
+        for r in map(json.loads, BLOCK.splitlines()) if r["record"] != "answer"]
+    still = card(lines(lambda rows: frozen), tmp_path)
+    assert "hardly depends on the action" in still.find("cc.robot").unavailable and still.find("fcs").value == 0.5
     failed = card(lines(lambda rows: [*rows, {"record": "error", "context": "c", "action": "null", "error": "out of memory"}]),
                   tmp_path)
     assert "out of memory" in failed.find("cc").unavailable and failed.find("f2a").value is not None
     for found in (one, still, failed):
         assert found.verdict.words == "not enough evidence" and json.dumps(found.to_json())
-    blind = card(lines(swap(0, imagines=False)), tmp_path)
+    blind = card(lines(lambda rows: [r for r in swap(0, imagines=False)(rows) if r["record"] != "plan"]), tmp_path)
     assert blind.find("cc").value is not None
 
 

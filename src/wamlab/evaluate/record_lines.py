@@ -1,27 +1,39 @@
 """Intervention records, a JSON object a line: how a model that lives elsewhere is judged without being ported. The format.
 
-The first line is the protocol, with the model's name and the entities. Then, in any order: `effect` (one imagined future of
-one action from one saved state), `late` (the same of actions that part half way), `answer` (what came of one offered future),
-`control` (of a control's future), `plan` (one executed chunk of an episode), `episode`, `trial` (one start in closed loop with
-several futures shown), and `error` (the model failed there). See docs/protocol-cc-1.0.md. """
+The first line is the protocol, with the model's name and the entities (`record_head`). Then, in any order: `effect` (one
+imagined future of one action from one saved state), `late` (the same of actions that part half way), `answer` (what came of one
+offered future), `control` (of a control's future), `plan` (one executed chunk of an episode), `episode`, `trial` (one start in
+closed loop with several futures shown), and `error` (the model failed there). See docs/protocol-cc-1.0.md. """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from ..errors import DataError, SpecError
-from ..spec import ActionSpec, EntitySpec, Group, TaskSpec
-from .protocol import VERSION, Terms
+from ..errors import DataError
+from ..spec import EntitySpec
 
-KINDS = ("effect", "late", "answer", "control", "plan", "episode", "trial", "error")
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "effect": ("context", "action", "start", "imagined", "real", "stratum", "uncertainty", "step", "ceiling"),
+    "late": ("context", "action", "start", "imagined", "real", "stratum", "uncertainty", "step", "ceiling"),
+    "answer": ("context", "action", "start", "offered", "consequence", "stratum"),
+    "control": ("context", "control", "consequence"),
+    "plan": ("episode", "chunk", "start", "imagined", "real", "ceiling"),
+    "episode": ("episode", "solved", "solved_at_start", "imagined_success", "read_success"),
+    "trial": ("start", "solved", "missing"),
+    "error": ("context", "action", "error"),
+}
+"""what a record of each kind may hold"""
+FIX = "write the line as docs/protocol-cc-1.0.md says under Records"
+LARGEST = 1e12
+"""no state is larger, in whatever unit: squares of it are still exact enough to be summed"""
+FENCE = "```"
 
 
 @dataclass(frozen=True)
@@ -31,13 +43,20 @@ class Line:
     where: str
     table: Mapping[str, Any]
 
-    def fault(self, problem: str, name: str, expected: object, got: object) -> DataError:
-        return DataError(problem, where=f"{self.where}, field {name}", expected=expected, got=got)
+    def fault(self, problem: str, name: str, expected: object, got: object, fix: str = FIX) -> DataError:
+        return DataError(problem, where=f"{self.where}, field {name}", expected=expected, got=str(got)[:200], fix=fix)
+
+    def only(self, known: Sequence[str]) -> None:
+        """Raises DataError for a field that is not known: most often one that is misspelt."""
+        for name in self.table:
+            if name not in ("record", *known):
+                raise self.fault("a field of an unknown name", name, ", ".join(known), name,
+                                 "correct the name, or leave it out")
 
     def word(self, name: str) -> str:
         value = self.table.get(name)
-        if not isinstance(value, str | int) or isinstance(value, bool):
-            raise self.fault(f"{name} is missing or is no name", name, "a string", repr(value))
+        if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
+            raise self.fault(f"{name} is missing or is no name", name, "a string that is not empty", repr(value))
         return str(value)
 
     def flag(self, name: str) -> bool | None:
@@ -46,9 +65,21 @@ class Line:
             raise self.fault(f"{name} is neither true nor false", name, "true, false or null", repr(value))
         return value
 
+    def number(self, name: str) -> float:
+        value = self.table.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+            raise self.fault(f"{name} is no finite number", name, "a finite number", repr(value))
+        return float(value)
+
+    def whole(self, name: str, least: int, default: int | None = None) -> int:
+        value = self.table.get(name, default)
+        if type(value) is not int or not least <= value < 2**62:
+            raise self.fault(f"{name} cannot be read", name, f"a whole number from {least} on", repr(value))
+        return value
+
     def flags(self, name: str) -> dict[str, bool]:
         value = self.table.get(name)
-        if not isinstance(value, dict) or not all(isinstance(v, bool) for v in value.values()):
+        if not isinstance(value, dict) or not value or not all(isinstance(v, bool) for v in value.values()):
             raise self.fault(f"{name} is no table of true and false", name, '{"own": true, ...}', repr(value))
         return value
 
@@ -58,114 +89,96 @@ class Line:
             raise self.fault(f"{name} is no table of reasons", name, '{"own": "why"}', repr(value))
         return value
 
+    def steps(self, name: str, entity: EntitySpec) -> int:
+        """How many rows the first entity's future has."""
+        table = self.table.get(name)
+        rows = table.get(entity.name) if isinstance(table, dict) else None
+        if not isinstance(rows, list) or not rows:
+            raise self.fault(f"{name} has no steps", name, f"rows of states of {entity.name}", repr(rows))
+        return len(rows)
+
     def states(self, name: str, entities: Sequence[EntitySpec], steps: int | None) -> dict[str, ndarray]:
         """Per entity float64 [steps, D], or [D] for None.
 
         Raises:
-            DataError: for an entity that is missing, a horizon or width that does not match, or a number that is not finite.
+            DataError: for an entity that is missing or unknown, a horizon or width that does not match, or a value that is no
+                finite number.
         """
-        table = self.table.get(name)
+        table, names = self.table.get(name), [e.name for e in entities]
         if not isinstance(table, dict):
             raise self.fault(f"{name} is missing", name, "a table of states per entity", repr(table))
-        found = {}
-        for entity in entities:
-            width = len(entity.channels)
-            try:
-                value = np.asarray(table[entity.name], np.float64)
-            except KeyError:
-                raise self.fault(f"{name} lacks {entity.name}", name, [e.name for e in entities], sorted(table)) from None
-            except (TypeError, ValueError) as error:
-                raise self.fault(f"{name} of {entity.name} are no numbers", name, "numbers in rows of equal length",
-                                 error) from error
-            wanted = (width,) if steps is None else (steps, width)
-            if value.shape != wanted:
-                what = "the horizon does not match" if value.ndim == 2 and steps is not None and len(value) != steps else (
-                    "the states have the wrong shape")
-                raise self.fault(f"{what}: {name} of {entity.name}", name, list(wanted), list(value.shape))
-            if not np.isfinite(value).all():
-                raise self.fault(f"{name} of {entity.name} is not finite", name, "finite numbers", value.tolist())
-            found[entity.name] = value
-        return found
+        for wrong in sorted({*names} ^ {*table}):
+            problem = f"{name} lacks {wrong}" if wrong in names else f"{name} tells of {wrong}, which is no entity"
+            raise self.fault(problem, name, names, sorted(table))
+        return {e.name: self._state(name, e, table[e.name], steps) for e in entities}
+
+    def _state(self, name: str, entity: EntitySpec, value: Any, steps: int | None) -> ndarray:
+        rows, width, what = [value] if steps is None else value, len(entity.channels), f"{name} of {entity.name}"
+        shape = f"{width} numbers" if steps is None else f"{steps} rows of {width} numbers"
+        if not isinstance(rows, list) or any(not isinstance(row, list) for row in rows):
+            raise self.fault(f"the states have the wrong shape: {what}", name, shape, repr(value))
+        if steps is not None and len(rows) != steps:
+            raise self.fault(f"the horizon does not match: {what}", name, shape, f"{len(rows)} rows",
+                             "tell one row for each of the protocol's offsets")
+        if any(len(row) != width for row in rows):
+            raise self.fault(f"the states have the wrong shape: {what}", name, shape, repr(value))
+        cells = [cell for row in rows for cell in row]
+        for cell in cells:
+            if type(cell) not in (int, float):
+                raise self.fault(f"{what} are no numbers", name, "numbers, neither text nor true nor false", repr(cell))
+            if not abs(cell) <= LARGEST:
+                raise self.fault(f"{what} is not finite, or too large for any world", name,
+                                 f"finite numbers up to {LARGEST:g}", repr(cell))
+        found = np.array(cells, np.float64)
+        return found if steps is None else found.reshape(steps, width)
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """All lines of a file by kind, and what the first one said."""
-
-    path: str
-    model: str
-    terms: Terms
-    spec: TaskSpec
-    lines: Mapping[str, list[Line]] = field(default_factory=dict)
-    imagines: bool | None = None
-    """whether the model imagines when it acts; None: not said"""
-    noise: Mapping[str, float] = field(default_factory=dict)
-    """per entity, the displacement that a readout may see where nothing moves"""
-    missing: Mapping[str, str] = field(default_factory=dict)
-    """what could not be asked, and why"""
+def told(lines: Sequence[Line], name: str) -> bool:
+    """Whether a field that may be left out is told. Raises DataError if some of the lines tell it and others do not."""
+    those = [line for line in lines if line.table.get(name) is not None]
+    if those and len(those) < len(lines):
+        lacking = next(line for line in lines if line.table.get(name) is None)
+        raise lacking.fault(f"{name} is told by some records and not by others", name, f"{name}, as on {those[0].where}", None,
+                            "tell it in all records of this kind, or in none")
+    return bool(those)
 
 
-def read_lines(path: Path) -> Sheet:
-    """Read a file of records.
+def rows(path: Path) -> Iterator[Line]:
+    """The records of a file of JSON lines, or of the one fenced block called jsonl of a page in Markdown.
 
     Raises:
-        DataError: naming the line, if the file is missing, empty, no JSON, or does not begin with a protocol of this version.
+        DataError: naming the line, if the file cannot be read or a line is no JSON object.
     """
-    rows = list(_rows(path))
-    if not rows or rows[0].table.get("record") != "protocol":
-        raise DataError("the file does not begin with its protocol", where=rows[0].where if rows else path,
-                        expected='{"record": "protocol", "version": ..., "model": ..., "entities": [...], ...}',
-                        got="an empty file" if not rows else rows[0].table.get("record"))
-    head = rows[0]
-    if head.table.get("version") != VERSION:
-        raise head.fault("the records follow another version of the protocol", "version", VERSION, head.table.get("version"))
-    terms = Terms.from_json(head.table)
-    lines: dict[str, list[Line]] = {kind: [] for kind in KINDS}
-    for row in rows[1:]:
-        kind = row.table.get("record")
-        if not isinstance(kind, str) or kind not in lines:
-            raise row.fault("a record of an unknown kind", "record", ", ".join(KINDS), repr(kind))
-        lines[kind].append(row)
-    noise = head.table.get("noise", {})
-    if not isinstance(noise, dict) or not all(isinstance(v, int | float) and v >= 0 for v in noise.values()):
-        raise head.fault("the readout's noise cannot be read", "noise", "a number from 0 on per entity", noise)
-    return Sheet(str(path), head.word("model"), terms, _spec(head, terms), lines, head.flag("imagines"), noise,
-                 head.words("missing") if "missing" in head.table else {})
-
-
-def _rows(path: Path) -> Iterator[Line]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError("the records cannot be read", where=path, got=error, fix="give a file of JSON lines") from error
-    for number, row in enumerate(text.splitlines(), 1):
+    numbered = list(enumerate(text.split("\n"), 1))  # not splitlines: JSON strings may hold other ends of lines
+    for number, row in _fenced(path, numbered) if path.suffix == ".md" else numbered:
         if row.strip():
             where = f"{path}, line {number}"
             try:
-                table = json.loads(row)
-            except ValueError as error:
-                raise DataError("a line is no JSON", where=where, expected="one JSON object a line", got=error) from error
+                table = json.loads(row, object_pairs_hook=_once)
+            except (ValueError, RecursionError) as error:
+                raise DataError("a line is no JSON", where=where, expected="one JSON object a line", got=str(error)[:200],
+                                fix=FIX) from error
             if not isinstance(table, dict):
-                raise DataError("a line is no record", where=where, expected="a JSON object", got=row[:60])
+                raise DataError("a line is no record", where=where, expected="a JSON object", got=row[:60], fix=FIX)
             yield Line(where, table)
 
 
-def _spec(head: Line, terms: Terms) -> TaskSpec:
-    """A task of which nothing is known but its entities."""
-    entities = []
-    listed = head.table.get("entities")
-    for item in listed if isinstance(listed, list) else []:
-        try:
-            if item["group"] not in get_args(Group):
-                raise ValueError(f"group {item['group']!r}, not of {', '.join(get_args(Group))}")
-            tolerance = float(item["tolerance"])
-            if not tolerance > 0 or not math.isfinite(tolerance):
-                raise ValueError(f"tolerance {tolerance}")
-            entities.append(EntitySpec(str(item["name"]), item["group"], tuple(map(str, item["channels"])),
-                                       tuple(map(str, item["units"])), tolerance))
-        except (KeyError, TypeError, ValueError, SpecError) as error:
-            raise head.fault("an entity cannot be read", "entities", "name, group, channels, units and a tolerance above 0",
-                             f"{type(error).__name__}: {error}") from error
-    if not entities:
-        raise head.fault("the protocol names no entities", "entities", "at least one", listed)
-    return TaskSpec(terms.task, "", ("main",), (1, 1), (), ActionSpec((), (), (), ()), tuple(entities), 1.0, 1)
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"a name is told twice in one object: {[name for name, _ in pairs]}")
+    return found
+
+
+def _fenced(path: Path, numbered: Sequence[tuple[int, str]]) -> Sequence[tuple[int, str]]:
+    begins = [number for number, row in numbered if row.strip() == f"{FENCE}jsonl"]
+    if len(begins) != 1:
+        raise DataError("the page does not hold one block of records", where=path,
+                        expected=f"one block that begins {FENCE}jsonl", got=f"{len(begins)} of them",
+                        fix="give a file of JSON lines, or a page with one such block")
+    ends = [number for number, row in numbered[begins[0]:] if row.strip() == FENCE]
+    return numbered[begins[0]:ends[0] - 1 if ends else None]

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..errors import DataError
 from ..types import Episode
 from .actions import LATE, parting
 from .evidence import Trials
@@ -19,12 +18,16 @@ from .log import Score
 from .manifest import NO_FUTURE, Capability
 from .metrics import Answers, Effects, Evidence, Foresight, discover
 from .protocol import Terms
-from .record_lines import Line, Sheet, read_lines
+from .record_checks import check
+from .record_head import Sheet, read_lines
+from .record_lines import Line, told
 from .twin import FACTUAL, Mode, twin
 
 KNOWN = frozenset({"episodes", "foresight", "effects", "answers", "trials"})
 LOST = frozenset({"success.steps", "success.held"})
 """scores that need more of an episode than its outcome"""
+CONTROLS = ("own", "swapped", "frozen", "sham", "blocked")
+ARMS = ("own", "swapped", "sham", "oracle", "truth", "imagination", "chance")
 States = Mapping[str, ndarray]
 
 
@@ -57,22 +60,23 @@ def load(path: str | Path) -> Records:
     """Read a file of records.
 
     Raises:
-        DataError: naming the line and the field: no JSON, another version, unknown entities or actions, horizons that do not
-            match, numbers that are not finite, branches that are missing or told twice.
+        DataError: naming the line and the field: no JSON, another version, unknown names, horizons that do not match, numbers
+            that are not finite, branches that are missing or told twice, units and truths that contradict each other.
     """
     sheet = read_lines(Path(path))
     failures = [f"the model failed at {line.where.rpartition(', ')[2]}: {line.word('error')}" for line in sheet.lines["error"]]
-    effects = None if failures else _effects(sheet, "effect")
+    effects, late = (None if failures else _effects(sheet, kind) for kind in ("effect", "late"))
     answers = _answers(sheet)
     episodes, foresight = _episodes(sheet)
     none = NO_FUTURE if sheet.imagines is False else ""
+    check(sheet, effects, late, answers, foresight)
     missing = {"effects": failures[0] if failures else none or "the records hold no effects",
                "answers": none or "the records hold no answers", "episodes": "the records hold no episodes",
                "foresight": none or "the records hold no plans", "trials": none or "the records hold no trials"}
     missing |= {need: why for need, why in sheet.missing.items() if why and not (need == "effects" and failures)}
     evidence = Evidence(sheet.model, sheet.spec, episodes, foresight=foresight, effects=effects, answers=answers,
                         trials=_trials(sheet), scales=dict(sheet.terms.scales), missing=missing)
-    return Records(sheet.terms, evidence, sheet.imagines, None if failures else _effects(sheet, "late"))
+    return Records(sheet.terms, evidence, sheet.imagines, late)
 
 
 def _grid(sheet: Sheet, kind: str, sides: Sequence[str]) -> tuple[list[str], dict[tuple[str, str], Line], dict[str, Any]]:
@@ -91,11 +95,15 @@ def _grid(sheet: Sheet, kind: str, sides: Sequence[str]) -> tuple[list[str], dic
     contexts = list(dict.fromkeys(context for context, _ in found))
     kinds = [name for name in allowed if kind == "effect" or any((c, name) in found for c in contexts)]
     for context in contexts:
+        lines = [found[key] for key in found if key[0] == context]
         lacking = [name for name in kinds if (context, name) not in found]
         if lacking:
-            raise DataError(f"context {context} lacks branches", where=f"{sheet.path}, records of kind {kind}",
-                            expected=f"every action of the protocol: {kinds}", got=f"without {lacking}",
-                            fix="add them, or leave the context out")
+            raise lines[0].fault(f"context {context} lacks branches", "action", f"every action of the protocol: {kinds}",
+                                 f"without {lacking}",
+                                 "add them; if the model failed there, a record of kind error tells so and where")
+        if told(lines, "stratum") and len({line.word("stratum") for line in lines}) > 1:
+            raise lines[-1].fault(f"context {context} is of two strata", "stratum", lines[0].word("stratum"),
+                                  [line.word("stratum") for line in lines])
     steps = len(terms.offsets)
     cells = {side: [[found[c, k].states(side, entities, steps) for k in kinds] for c in contexts] for side in sides}
     arrays: dict[str, Any] = {side: {e.name: np.stack([np.stack([cell[e.name] for cell in row]) for row in rows])
@@ -108,32 +116,41 @@ def _grid(sheet: Sheet, kind: str, sides: Sequence[str]) -> tuple[list[str], dic
                     raise found[c, k].fault(f"context {c} does not start from one state", "start", "the same start for all",
                                             f"another for {k}")
         arrays["start"] = {e.name: np.stack([row[0][e.name] for row in starts]) for e in entities}
-        arrays["kinds"], arrays["strata"] = tuple(kinds), tuple(str(found[c, kinds[0]].table.get("stratum", "all"))
+        arrays["kinds"], arrays["strata"] = tuple(kinds), tuple(str(found[c, kinds[0]].table.get("stratum") or "all")
                                                                 for c in contexts)
     return contexts, found, arrays
 
 
 def _effects(sheet: Sheet, kind: str) -> Effects | None:
-    read = all("ceiling" in line.table for line in sheet.lines[kind])
+    read, unsure, placed = (told(sheet.lines[kind], name) for name in ("ceiling", "uncertainty", "step"))
     contexts, found, arrays = _grid(sheet, kind, ("imagined", "real", *(("ceiling",) if read else ())))
     if not contexts:
         return None
-    steps = [found[c, arrays["kinds"][0]].table.get("step") for c in contexts]
-    told = [[found[c, k].table.get("uncertainty") for k in arrays["kinds"]] for c in contexts]
-    unsure = np.array(told, np.float64) if all(isinstance(u, float | int) for row in told for u in row) else None
+    guesses = np.array([[found[c, k].number("uncertainty") for k in arrays["kinds"]] for c in contexts]) if unsure else None
+    steps = np.array([found[c, arrays["kinds"][0]].whole("step", 0) for c in contexts]) if placed else None
     return Effects(arrays["start"], arrays["imagined"], arrays["real"], sheet.terms.offsets, arrays["kinds"], arrays["strata"],
-                   arrays.get("ceiling"), sheet.noise, unsure,
-                   np.array(steps) if all(isinstance(step, int) for step in steps) else None, parting(sheet.terms.horizon))
+                   arrays.get("ceiling"), sheet.noise, guesses, steps, parting(sheet.terms.horizon))
 
 
 def _answers(sheet: Sheet) -> Answers | None:
     contexts, _, arrays = _grid(sheet, "answer", ("offered", "consequence"))
     controls: dict[str, dict[str, States]] = {}
     for line in sheet.lines["control"]:
-        found = controls.setdefault(line.word("control"), {})
-        found[line.word("context")] = line.states("consequence", sheet.spec.entities, len(sheet.terms.offsets))
+        name, context = line.word("control"), line.word("context")
+        rows = controls.setdefault(name, {})
+        if name not in CONTROLS:
+            raise line.fault("a control that the protocol does not name", "control", list(CONTROLS), name)
+        if context not in contexts:
+            raise line.fault("a control in a context without answers", "context", "a context of the answers", context)
+        if context in rows:
+            raise line.fault(f"context {context} tells its control {name} twice", "control", "each once", name)
+        rows[context] = line.states("consequence", sheet.spec.entities, len(sheet.terms.offsets))
+    for name, rows in controls.items():
+        if len(rows) < len(contexts):
+            line = next(line for line in sheet.lines["control"] if line.word("control") == name)
+            raise line.fault(f"control {name} is not told in every context", "context", contexts, list(rows))
     whole = {name: {e.name: np.stack([rows[c][e.name] for c in contexts]) for e in sheet.spec.entities}
-             for name, rows in controls.items() if rows.keys() == set(contexts)}
+             for name, rows in controls.items()}
     return None if not contexts else Answers(arrays["start"], arrays["offered"], arrays["consequence"], sheet.terms.offsets,
                                              arrays["kinds"], arrays["strata"], whole)
 
@@ -145,21 +162,18 @@ def _episodes(sheet: Sheet) -> tuple[tuple[Episode, ...] | None, Foresight | Non
         if line.word("episode") in names:
             raise line.fault("an episode is told twice", "episode", "each episode once", line.word("episode"))
         names[line.word("episode")] = line
-    if not names:
+    if not names and not sheet.lines["plan"]:
         return None, None
     episodes = tuple(_outcome(sheet.terms.task, line) for line in names.values())
     place = {name: number for number, name in enumerate(names)}
-    read = all("ceiling" in line.table for line in sheet.lines["plan"])
-    sides = ("imagined", "real", "ceiling") if read else ("imagined", "real")
+    sides = ("imagined", "real", "ceiling") if told(sheet.lines["plan"], "ceiling") else ("imagined", "real")
     rows: dict[str, list[States]] = {side: [] for side in ("start", *sides)}
     owner, chunk = [], []
     for number, line in enumerate(sheet.lines["plan"]):
         if line.word("episode") not in place:
             raise line.fault("a plan of an episode that is not told", "episode", "a record of that episode",
                              line.word("episode"))
-        first = line.table.get("real")
-        values = first.get(sheet.spec.entities[0].name) if isinstance(first, dict) else None
-        steps = len(values) if isinstance(values, list) else 0
+        steps = line.steps("real", sheet.spec.entities[0])
         start = line.states("start", sheet.spec.entities, None)
         rows["start"].append({name: np.repeat(value[None], steps, 0) for name, value in start.items()})
         for side in sides:
@@ -170,8 +184,9 @@ def _episodes(sheet: Sheet) -> tuple[tuple[Episode, ...] | None, Foresight | Non
         return episodes, None
     joined = {side: {e.name: np.concatenate([one[e.name] for one in parts]) for e in sheet.spec.entities}
               for side, parts in rows.items()}
-    told = [[line.flag(name) for line in names.values()] for name in ("imagined_success", "read_success")]
-    hoped, seen = (None if None in flags else np.array(flags, bool) for flags in told)
+    lines = list(names.values())
+    hoped, seen = (np.array([line.flag(name) for line in lines], bool) if told(lines, name) else None
+                   for name in ("imagined_success", "read_success"))
     return episodes, Foresight(np.array(owner), np.array(chunk), joined["start"], joined["imagined"], joined["real"],
                                joined.get("ceiling"), hoped, seen)
 
@@ -182,9 +197,13 @@ def _trials(sheet: Sheet) -> Trials | None:
     missing: dict[str, str] = {}
     for line in sheet.lines["trial"]:
         if "missing" in line.table:
+            if "solved" in line.table:
+                raise line.fault("a trial is told and missing", "missing", "solved or missing", "both")
             missing |= line.words("missing")
+            _known(line, "missing", missing)
             continue
         name, solved = line.word("start"), line.flags("solved")
+        _known(line, "solved", solved)
         if name in starts:
             raise line.fault("a start is told twice", "start", "each start once", name)
         if starts and solved.keys() != next(iter(starts.values())).keys():
@@ -194,7 +213,16 @@ def _trials(sheet: Sheet) -> Trials | None:
     if not starts and not missing:
         return None
     arms = next(iter(starts.values()), {})
+    for line in sheet.lines["trial"]:
+        if both := sorted(arms.keys() & line.words("missing").keys() if "missing" in line.table else ()):
+            raise line.fault("an arm is said to be missing but is told", "missing", "arms that no start was tried in", both)
     return Trials({arm: np.array([row[arm] for row in starts.values()], bool) for arm in arms}, missing)
+
+
+def _known(line: Line, name: str, arms: Mapping[str, object]) -> None:
+    for arm in arms:
+        if arm not in ARMS:
+            raise line.fault("an arm that the protocol does not name", name, list(ARMS), arm)
 
 
 def _outcome(task: str, line: Line) -> Episode:
