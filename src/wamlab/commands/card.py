@@ -27,12 +27,13 @@ class Command:
       wam card runs/first --mode twin
       wam card runs/first --export records
       wam card --from records.jsonl
+      wam card --from docs/protocol-cc-1.0.md
     """
 
     run: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = None
     """folder of a finished run"""
     records: Annotated[Path | None, tyro.conf.arg(name="from")] = None
-    """a file of intervention records, JSON lines"""
+    """a file of intervention records, JSON lines, or a page (.md) with a block of them; what they say is their sender's word"""
     export: Path | None = None
     """folder to write the run's own records to, one file per model and task"""
     mode: Literal["interventional", "twin"] = "interventional"

@@ -65,7 +65,8 @@ def _gaps(sheet: Sheet) -> None:
 
 
 def _contexts(sheet: Sheet, kinds: Sequence[str]) -> None:
-    names = {kind: {line.word("context"): line for line in sheet.lines[kind]} for kind in kinds if kind in ("effect", "answer")}
+    names = {kind: {line.word("context"): line for line in reversed(sheet.lines[kind])}
+             for kind in kinds if kind in ("effect", "answer")}
     for kind, found in names.items():
         if len(found) != sheet.terms.contexts:
             raise sheet.head.fault(f"the records of kind {kind} are not of as many contexts as stated", "contexts", len(found),

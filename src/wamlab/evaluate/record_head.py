@@ -14,6 +14,8 @@ from .protocol import VERSION, Terms
 from .record_lines import FIELDS, LARGEST, Line, rows
 
 HEAD = (*(f.name for f in fields(Terms)), "model", "entities", "imagines", "noise", "missing", "digest")
+UNLIKE = 100.0
+"""tolerances in one unit differ by no larger factor"""
 ENTITY = tuple(f.name for f in fields(EntitySpec))
 
 
@@ -139,6 +141,12 @@ def _entities(head: Line) -> tuple[EntitySpec, ...]:
                              f"{type(error).__name__}: {error}") from error
     if len({e.name for e in found}) < len(found):
         raise head.fault("an entity is named twice", "entities", "each name once", [e.name for e in found])
+    for one in found:  # sigma is at least the tolerance, so a large one would hide what its entity does
+        least = min(e.tolerance for e in found if e.units[0] == one.units[0])
+        if one.tolerance > UNLIKE * least:
+            raise head.fault(f"the tolerance of {one.name} is not of the size of the others", "entities",
+                             f"at most {UNLIKE:g} times {least:g}, as they share the unit {one.units[0]!r}", one.tolerance,
+                             "give the smallest change that matters physically, in that unit")
     return tuple(found)
 
 
