@@ -176,6 +176,8 @@ def test_words_are_gated_by_intervals():
     does, ignores = score("f2a.robot", 0.3, 0.5), score("f2a.robot", -0.1, 0.08)
     assert words(true, does) == "imagines and follows it" and words(true, ignores) == "imagines but acts on its own"
     assert words(false, ignores) == words(false, does) == "decorative future"
+    vague, fits = score("specific", -0.3, 0.3), score("specific", 0.2, 0.6)
+    assert words(false, ignores, vague) == "decorative future" and words(false, ignores, fits) == "not enough evidence"
     assert words(wide, does) == words(true, score("f2a.robot", 0.0, 0.4)) == words() == "not enough evidence"
     assert words(true, does, imagines=False) == "no future at test time"
     observed = score("specific", 0.3, 0.6)  # a model that can be asked neither way: by observation

@@ -10,6 +10,7 @@ from .log import Score
 
 Words = Literal["imagines and follows it", "imagines but acts on its own", "decorative future", "no future at test time",
                 "not enough evidence"]
+Vote = Literal["yes", "no", "unknown"]
 THRESHOLD = 0.1
 """below this a concordance or skill counts as none; an interval must lie wholly on one side"""
 LEAST = 10
@@ -19,8 +20,8 @@ CEILING = 0.5
 HALLUCINATES = 0.5
 """share of what stays still that an imagination moves, above which nothing else about it counts as true"""
 STILL = ("false_effect", "false_effect.object", "false_effect.bystander")
-TRUE = {"cc.robot": "its imagined robot follows a given action", "cc.object": "its imagined object follows a given action",
-        "specific": "its plans fit their own episode"}
+TRUE = {"cc.robot": "its imagined robot follows a given action", "cc.object": "its imagined object follows a given action"}
+FITS = {"specific": "its plans fit their own episode"}
 FOLLOWED = {"f2a.robot": "the robot does what an offered future shows",
             "f2a.object": "the object goes where an offered future shows it"}
 OBSERVED = {"specific": "what it does agrees with its own plan more than with another's (observed, not intervened)"}
@@ -44,21 +45,44 @@ def decide(scores: Iterable[Score], imagines: bool) -> Verdict:
     if not imagines:
         return Verdict("no future at test time", ("it acts without imagining, by its wiring",))
     found = {score.metric: score for score in scores}
-    true, why_true = weigh(found, TRUE)
-    asked = any(name in found and found[name].value is not None for name in FOLLOWED)
-    follows, why_follows = weigh(found, FOLLOWED if asked else OBSERVED)
-    untrue = hallucinates(found)
-    if not asked and follows == "yes":  # a good forecaster of itself looks the same
-        follows, why_follows = "unknown", (*why_follows, "whether its action follows a future was not asked")
-    reasons = (*why_true, *untrue, *(why for why in why_follows if why not in why_true))
+    true, why_true = is_true(found)
+    follows, why_follows = is_followed(found)
+    phantoms = hallucinates(found)
+    reasons = (*why_true, *phantoms, *(why for why in why_follows if why not in why_true))
     if true == "no":
         return Verdict("decorative future", reasons)
-    if true == "yes" and not untrue and follows != "unknown":
+    if true == "yes" and not phantoms and follows != "unknown":
         return Verdict("imagines and follows it" if follows == "yes" else "imagines but acts on its own", reasons)
     return Verdict("not enough evidence", reasons)
 
 
-def weigh(found: Mapping[str, Score], wanted: Mapping[str, str]) -> tuple[Literal["yes", "no", "unknown"], tuple[str, ...]]:
+def is_true(found: Mapping[str, Score]) -> tuple[Vote, tuple[str, ...]]:
+    """Whether the imagined future is true; interventions count before what was observed."""
+    vote, reasons = weigh(found, TRUE)
+    fits, observed = weigh(found, FITS)
+    reasons = (*reasons, *observed)
+    if not answered(found, TRUE):
+        return fits, reasons
+    if vote == "no" and fits == "yes":
+        return "unknown", (*reasons, "these disagree with each other")
+    return vote, reasons
+
+
+def is_followed(found: Mapping[str, Score]) -> tuple[Vote, tuple[str, ...]]:
+    """Whether the action follows from the imagined future."""
+    if answered(found, FOLLOWED):
+        return weigh(found, FOLLOWED)
+    vote, reasons = weigh(found, OBSERVED)
+    if vote == "yes":  # a good forecaster of itself looks the same
+        return "unknown", (*reasons, "whether its action follows a future was not asked")
+    return vote, reasons
+
+
+def answered(found: Mapping[str, Score], wanted: Mapping[str, str]) -> bool:
+    return any(name in found and found[name].value is not None for name in wanted)
+
+
+def weigh(found: Mapping[str, Score], wanted: Mapping[str, str]) -> tuple[Vote, tuple[str, ...]]:
     """yes: some interval lies above the threshold and nothing speaks against it. no: all that there are lie below it. With the
     reasons."""
     mute = {name: why for name in wanted if (s := found.get(name)) is not None and (why := says_nothing(s, found))}
