@@ -37,7 +37,8 @@ class Command:
     export: Path | None = None
     """folder to write the run's own records to, one file per model and task"""
     mode: Literal["interventional", "twin"] = "interventional"
-    """twin: the model's error on the factual future is offered as evidence about the others (docs/protocol-cc-1.0.md)"""
+    """twin: the model's error on the factual future is offered as evidence about the others; concordances, being centred over
+    actions, take no notice of it (docs/protocol-cc-1.0.md)"""
     starts: int = 20
     """starts for interventions in closed loop (swapped and oracle futures, planning); 0 leaves them out"""
     plausibility: bool = False
