@@ -39,7 +39,7 @@ class Filter:
     """share of the episodes to keep; default: all that do not stand out"""
     limit: float = 3.0
     """robust standard deviations from which an episode stands out (without --keep)"""
-    labels: Path | Literal["recorded"] | None = None
+    labels: Literal["recorded"] | Path | None = None  # in this order: every text is a path
     """JSON file {"3": true, "7": false, ...} of some episodes that somebody has watched, for the filter success; "recorded": a
     quarter of the episodes lend their own record of success"""
     worst: int = 10
