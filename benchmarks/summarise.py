@@ -103,7 +103,7 @@ def cards() -> str:
                 scores = {score["metric"]: score for score in card["scores"]}
                 cells = ["–" if "value" not in (score := scores.get(metric, {})) else cell(score, form)
                          for _, metric, form in ON_CARD]
-                if "value" in (chance := scores.get("planning.chance", {})):
+                if cells[-1] != "–" and "value" in (chance := scores.get("planning.chance", {})):
                     cells[-1] += f" ({chance['value']:+.0%})".replace("%", " %")
                 lines.append(f"| `{card['model']}` | " + " | ".join(cells) + f" | {card['verdict']} |")
         lines.append("")

@@ -8,8 +8,8 @@ what they see; with a second source, half of each batch comes from it:
     labelled         a few episodes of the robot, no wall on the table
     own video        and the robot's own rollouts with actions and proprioception withheld
     own labels       and the same rollouts with them: what the video could give at most
-    others' video    and 10 to 20 minutes of another body's video of a task that no labelled episode shows (a wall is in the
-                     way): the experiment of DreamZero (arXiv 2602.15922) on video of other robots and of people, made small
+    others' video    and 7 minutes of another body's video of a task that no labelled episode shows (a wall is in the way): the
+                     experiment of DreamZero (arXiv 2602.15922) on 10 to 20 minutes of other robots and of people, made small
 
 Imagination is judged on the true futures of several actions from saved states of held-out scenes: PSNR over the pixels that
 really change, against copying the frame of now. Stopped at any moment, the same command goes on with the next cell.

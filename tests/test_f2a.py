@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from follower import Follower
+from toyworld import SPEC, effects
 from wamlab.errors import DataError, Unanswerable
 from wamlab.evaluate.branches import Protocol, make_branches
 from wamlab.evaluate.card import card_of
+from wamlab.evaluate.conformance.saboteurs import SABOTEURS, sabotage
 from wamlab.evaluate.f2a import OFFERED, answer_branches
 from wamlab.evaluate.imagining import imagine_branches
 from wamlab.evaluate.interventions import intervene
@@ -174,10 +176,19 @@ def test_words_are_gated_by_intervals():
     does, ignores = score("f2a.robot", 0.3, 0.5), score("f2a.robot", -0.1, 0.08)
     assert words(true, does) == "imagines and follows it" and words(true, ignores) == "imagines but acts on its own"
     assert words(false, ignores) == words(false, does) == "decorative future"
+    vague, fits = score("specific", -0.3, 0.3), score("specific", 0.2, 0.6)
+    assert words(false, ignores, vague) == "decorative future" and words(false, ignores, fits) == "not enough evidence"
     assert words(wide, does) == words(true, score("f2a.robot", 0.0, 0.4)) == words() == "not enough evidence"
     assert words(true, does, imagines=False) == "no future at test time"
     observed = score("specific", 0.3, 0.6)  # a model that can be asked neither way: by observation
-    assert words(observed) == "imagines and follows it" and words(observed, ignores) == "imagines but acts on its own"
+    assert words(observed) == "not enough evidence"  # a good forecaster of itself looks the same
+    assert words(observed, does) == "imagines and follows it" and words(observed, ignores) == "imagines but acts on its own"
+    frozen, wrong = score("cc.object", -0.01, 0.01), score("cc.robot.r2", -9, -3)  # one of two is not enough
+    assert words(true, frozen, does) == words(true, wrong, does) == "not enough evidence"
+    assert words(true, does, score("f2a.object", -0.05, 0.05)) == "not enough evidence"
+    phantom, far = score("false_effect.object", 0.6, 0.9), score("null_action", -9, -5)
+    assert words(true, does, phantom, far) == "not enough evidence" and words(true, does, phantom) == "imagines and follows it"
+    assert words(true, does, phantom, far, score("false_effect.object.ceiling", 0.5, 0.8)) == "imagines and follows it"
     assert "observed, not intervened" in " ".join(decide([observed], True).reasons)
     few = score("cc.robot", 0.4, 0.6, n=9)
     assert words(few, does) == "not enough evidence"
@@ -191,3 +202,24 @@ def test_manifest_says_why_not():
     rows = {c.name: c for c in manifest(frozenset({POLICY, VIDEO}))}
     assert not rows["plan"].available and "by construction" in rows["plan"].why and rows["video"].available
     assert not rows["a2f"].available and not rows["f2a"].available and rows["blocked"].available
+
+
+@pytest.mark.parametrize("name", SABOTEURS)
+def test_only_true_imaginations_are_said_to_be_imagined(name):
+    """Also where the action follows an offered future well."""
+    made = Evidence("m", SPEC, effects=sabotage(name, effects(40), SPEC))
+    follows = [Score("m", "toy", f"f2a.{group}", 0.9, 0.8, 1.0, 40) for group in ("robot", "object")]
+    words = decide([*(s for metric in ("cc", "false_effect", "null_action") for s in get(metric)(made)), *follows], True).words
+    right = name in ("oracle", "noise_0.1", "noise_0.3", "attenuated", "exaggerated")
+    # true effects at the wrong time, of a thing that is gone, or beside motion of bystanders: other scores see these
+    blind = name in ("late", "leaky", "vanishing", "hallucinated")
+    assert blind or (words == "imagines and follows it") == right
+
+
+def test_a_future_that_is_somewhere_else_is_not_true():
+    true = effects(40)
+    away = replace(true, imagined={name: value + 5.0 for name, value in true.real.items()})
+    found = [s for metric in ("cc", "false_effect", "null_action") for s in get(metric)(Evidence("m", SPEC, effects=away))]
+    follows = Score("m", "toy", "f2a.robot", 0.9, 0.8, 1.0, 40)
+    assert next(s for s in found if s.metric == "cc.object").value == pytest.approx(1)  # concordance cannot see it
+    assert decide([*found, follows], True).words == "not enough evidence"

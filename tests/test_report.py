@@ -16,6 +16,7 @@ from synthetic import OFFSETS, episode, picture, write_run
 from wamlab.errors import DataError
 from wamlab.evaluate.log import EvalLog, Score
 from wamlab.report import films, html, media
+from wamlab.report.figures import Mark, success_bars
 from wamlab.report.scores import amount, headline
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -157,3 +158,8 @@ def test_pictures_survive():
     assert (np.asarray(raw) == frame).all()
     near = Image.open(io.BytesIO(base64.b64decode(media.jpeg(frame).partition(",")[2])))
     assert np.abs(np.asarray(near).astype(float) - frame).mean() < 3
+
+
+def test_more_models_than_colours_are_drawn_and_told_apart():
+    drawn = success_bars(["push"], {f"model{n}": [Mark("", 0.5, 0.4, 0.6)] for n in range(8)}, "eight")
+    assert all(f"model{n}" in drawn for n in range(8)) and drawn.count("<pattern") >= 1

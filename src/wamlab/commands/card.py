@@ -18,7 +18,8 @@ class Command:
 
     For a run: every model is asked from saved states what other actions would do, is offered other futures and executes what it
     answers; it is shown other futures in closed loop, and a planner chooses by its imagination; and its recorded episodes are
-    scored. A verdict is given in words, as far as the intervals carry it, and a page is written (card.html). For a model that
+    scored. A verdict is given in words, as far as the intervals carry it, and a page is written (card.html). What was asked
+    before is kept in the run's folder (card-*, trials) and read from there. For a model that
     lives elsewhere: give its records (docs/protocol-cc-1.0.md says how they look).
 
     examples:
@@ -36,7 +37,8 @@ class Command:
     export: Path | None = None
     """folder to write the run's own records to, one file per model and task"""
     mode: Literal["interventional", "twin"] = "interventional"
-    """twin: the model's error on the factual future is offered as evidence about the others (docs/protocol-cc-1.0.md)"""
+    """twin: the model's error on the factual future is offered as evidence about the others; concordances, being centred over
+    actions, take no notice of it (docs/protocol-cc-1.0.md)"""
     starts: int = 20
     """starts for interventions in closed loop (swapped and oracle futures, planning); 0 leaves them out"""
     plausibility: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from .svg import INK, LINE, MUTED, NULL, SERIES, drawing
 
@@ -23,18 +24,19 @@ class Mark:
 def success_bars(tasks: Sequence[str], models: Mapping[str, Sequence[Mark | None]], alt: str) -> str:
     """Success per task (0..1) with intervals, one bar per model; None leaves a gap marked n/a."""
     thick = 0.8 / len(models)
-    colours = iter(SERIES)
+    styles = product(("", "///"), SERIES)  # the seventh model is hatched, so that no two look alike
     with drawing(alt, 7.2, 0.7 + 0.26 * len(tasks) * (len(models) + 1)) as canvas:
         axes = canvas.axes[0]
         for number, (model, marks) in enumerate(models.items()):
             null = any(mark.null for mark in marks if mark)
-            colour = NULL if null else next(colours)
+            hatch, colour = ("", NULL) if null else next(styles)
             for row, mark in enumerate(marks):
                 place = row + (number - (len(models) - 1) / 2) * thick
                 if mark is None:
                     axes.text(0.005, place, "n/a", va="center", color=MUTED, fontsize=8)
                     continue
-                axes.barh(place, mark.value, thick * 0.82, color=colour, label=model if row == 0 else None)
+                axes.barh(place, mark.value, thick * 0.82, color=colour, hatch=hatch, edgecolor=INK if hatch else "none",
+                          linewidth=0, label=model if row == 0 else None)
                 axes.hlines(place, mark.low, mark.high, color=INK, linewidth=1.2)
                 axes.text(max(mark.high, mark.value) + 0.012, place, f"{mark.value:.0%}", va="center", fontsize=8.5)
         axes.set(yticks=range(len(tasks)), yticklabels=tasks, xlim=(0, 1.08), xticks=[0, 0.25, 0.5, 0.75, 1])

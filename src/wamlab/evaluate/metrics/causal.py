@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from ..log import Score
@@ -22,7 +22,7 @@ from .base import GROUPS, Effects, Evidence, Metric, entities, moved, sigma, sta
 HEADLINE = ("robot", "object")
 BEHAVIOUR = {"like_expert": ("factual", "null", "dose 0.25", "dose 0.5"),
              "unlike_expert": ("reverse", "turn +90", "turn -90", "random direction", "random chunk")}
-"""actions at most as far from the expert's as standing still is, whose like demonstrations show; and those further away"""
+"""shares of the expert's own motion, whose like demonstrations show; and what the expert does not do"""
 LEAST_CONTEXTS = 3
 """contexts in which something must really depend on the action before a concordance is told"""
 
@@ -79,15 +79,27 @@ def why_not(evidence: Evidence, group: str) -> str:
         return f"the task has no entity of this kind ({', '.join(GROUPS[group])})"
     if len(effects.strata) < LEAST_CONTEXTS or len(effects.kinds) < 2:
         return f"fewer than {LEAST_CONTEXTS} contexts or 2 actions"
-    depends = np.zeros(len(effects.strata), bool)
     for entity in chosen:
         for values in (effects.imagined, effects.real):
             if not np.isfinite(values[entity.name]).all():
                 return f"numbers of {entity.name} are not finite"
-        depends |= moved(entity, centred(effects.real[entity.name])).any((1, 2))
-    if depends.sum() < LEAST_CONTEXTS:
-        return f"what happens to it hardly depends on the action: in {int(depends.sum())} of {len(depends)} contexts"
-    return ""
+    return too_few(depends(evidence, group))
+
+
+def depends(evidence: Evidence, group: str, actions: Sequence[int] | slice = slice(None)) -> Bool[ndarray, "C"]:
+    """In which contexts something of a group is really moved apart by the choice among these actions."""
+    effects = evidence.effects
+    assert effects is not None
+    found = np.zeros(len(effects.strata), bool)
+    for entity in entities(evidence.spec, group, effects.real):
+        found |= moved(entity, centred(effects.real[entity.name][:, actions])).any((1, 2))
+    return found
+
+
+def too_few(depending: Bool[ndarray, "C"]) -> str:
+    """Why no concordance is told; empty if it can be."""
+    return "" if depending.sum() >= LEAST_CONTEXTS else (
+        f"what happens to it hardly depends on the action: in {int(depending.sum())} of {len(depending)} contexts")
 
 
 def _products(evidence: Evidence, group: str, imagined: Mapping[str, ndarray],
@@ -117,14 +129,24 @@ def cc_a2f(evidence: Evidence) -> Sequence[Score]:
         scores += _beside_ceiling(found)
         for number, offset in enumerate(effects.offsets):
             scores.append(estimate(evidence, f"{name}.at{offset}", sums[:, number], concordance))
-        for stratum in dict.fromkeys(effects.strata):
-            inside = np.array([s == stratum for s in effects.strata])
-            scores.append(estimate(evidence, f"{name}.{stratum}", sums[inside].sum(1), concordance))
-        for kind, members in BEHAVIOUR.items():
-            if len(actions := [k for k, action in enumerate(effects.kinds) if action in members]) > 1:
-                scores.append(estimate(evidence, f"{name}.{kind}", _products(evidence, group, effects.imagined, actions).sum(1),
-                                       concordance))
+        scores += _parts(evidence, group, sums)
     return scores
+
+
+def _parts(evidence: Evidence, group: str, sums: Float[ndarray, "C T 3"]) -> Iterator[Score]:
+    """The same among contexts of one kind, and among actions of one kind, where these are enough."""
+    effects, depending = evidence.effects, depends(evidence, group)
+    assert effects is not None
+    parts = {}
+    for stratum in dict.fromkeys(effects.strata):
+        inside = np.array([s == stratum for s in effects.strata])
+        parts[stratum] = sums[inside], depending[inside]
+    for kind, members in BEHAVIOUR.items():
+        if len(actions := [k for k, action in enumerate(effects.kinds) if action in members]) > 1:
+            parts[kind] = _products(evidence, group, effects.imagined, actions), depends(evidence, group, actions)
+    for part, (inner, enough) in parts.items():
+        name, why = f"cc.{group}.{part}", too_few(enough)
+        yield evidence.score(name, None, unavailable=why) if why else estimate(evidence, name, inner.sum(1), concordance)
 
 
 def _beside_ceiling(scores: Sequence[Score]) -> list[Score]:
