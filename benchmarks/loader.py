@@ -22,6 +22,7 @@ from wamlab.data.formats.features import Feature
 from wamlab.data.formats.lerobot import LeRobot
 from wamlab.data.formats.lerobot_write import Writer
 from wamlab.data.paged import ClipCache
+from wamlab.evaluate.provenance import provenance
 
 HERE = Path(__file__).parents[1]
 CAMERAS = ("observation.images.top", "observation.images.wrist")
@@ -95,7 +96,9 @@ def main() -> None:
             if values:
                 rows[name] = {"clips per cpu second": round(float(np.median(values)), 1),
                               "rounds": [round(v, 1) for v in values]}
-        result = {"clip": f"{frames} frames, {len(CAMERAS)} cameras, {side} x {side}, float in [0, 1]",
+        command = f"python benchmarks/loader.py --clips {asked.clips} --rounds {asked.rounds} --episodes {asked.episodes}"
+        result = provenance(command, seeds=(0, 1)) | {
+                  "clip": f"{frames} frames, {len(CAMERAS)} cameras, {side} x {side}, float in [0, 1]",
                   "frames in the dataset": total,
                   "codec": "AV1, a keyframe at every second frame", "decode once, cpu seconds": round(filling, 2),
                   "decoded frames per cpu second": round(total * len(CAMERAS) / filling),

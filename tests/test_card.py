@@ -73,6 +73,31 @@ def test_power(capsys):
     assert status == 2 and "not above" in said.err
 
 
+@pytest.mark.parametrize(("words", "named"), [
+    ("--only-first -5 --only-second 2 --starts 40", "do not add up"), ("--solved 25 --starts 40 --threshold nan", "threshold"),
+    ("--solved 25 --starts 40 --threshold 1.5", "threshold"), ("--rate 1 --threshold 0", "threshold"),
+    ("--rate 0.8 --threshold 0.6 --other 0.7", "no claim"), ("--rate 0.8 --threshold 0.6 --starts 40", "no claim"),
+    ("--rate 0.8 --threshold 0.6 --power nan", "no power"), ("--rate 0.8 --other 0.6 --power 1", "no power")])
+def test_claims_that_cannot_be_are_refused(words, named, capsys):
+    status, said = call(capsys, "power", *words.split())
+    assert status == 2 and named in said.err and not said.out
+
+
+def test_power_in_numbers(capsys):
+    status, said = call(capsys, "power", "--solved", 25, "--starts", 40, "--threshold", 0.624, "--json")
+    told = json.loads(said.out)
+    assert status == 1 and not told["holds"] and "more than 200000" in told["why"] and told["needed"] is None
+    assert told["starts"] == 40 and told["value"] == 0.625 and told["interval"][0] < 0.624 < told["interval"][1]
+    status, said = call(capsys, "power", "--only-first", 9, "--only-second", 2, "--starts", 40, "--json")
+    told = json.loads(said.out)
+    assert status == 1 and told["interval"][0] > 0 and told["p"] > 0.05 and "two methods differ" in told["why"]
+    assert told["needed"] > 40
+    status, said = call(capsys, "power", "--only-first", 1000, "--only-second", 999, "--starts", 40_000)
+    assert status == 1 and "more than 200000" in said.out
+    status, said = call(capsys, "power", "--rate", 0.8, "--other", 0.7, "--json")
+    assert status == 0 and json.loads(said.out)["other"] == 0.7 and json.loads(said.out)["power"] == 0.8
+
+
 def test_a_card_over_200_contexts_takes_two_seconds():
     made = effects(200)
     sixteen = {name: np.concatenate([value, value[:, :, -1:].repeat(4, 2)], 2) for name, value in made.real.items()}

@@ -15,6 +15,8 @@ import pytest
 from synthetic import write_run
 from wamlab import cli
 from wamlab.commands import console
+from wamlab.data.atomic import make_folder
+from wamlab.errors import DataError
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +184,15 @@ MISTAKES = {
     "data check garbled": "no wamlab dataset",
     "data chek data": "check, import, umi, export",
     "data export nowhere --out x": "nowhere",
-    "data import data --out x": "data",
+    "data import data --out x": "episode store already",
+    "data info uwm": "dataset.json, or meta/info.json",
+    "data view uwm": "dataset.json, or meta/info.json",
+    "data view file": "got: a file",
+    "data export data --out file": "got: a file",
+    "data label data file --by latent": "where: file",
+    "data label data file/x --by latent": "where: file/x",
+    "data weigh data run/rollouts/uwm/toy/left --out file": "where: file",
+    "data filter data x --worst -3": "--worst",
     "report nowhere": "no such folder",
     "report data": "log.json",
     "report garbled": "damaged",
@@ -225,7 +235,8 @@ def test_interruption_says_how_to_go_on(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("code, words", [
-    (errno.ENOSPC, "free some space"), (errno.EROFS, "read-only"), (errno.EACCES, "--out")])
+    (errno.ENOSPC, "free some space"), (errno.EROFS, "read-only"), (errno.EACCES, "--out"),
+    (errno.ENOTDIR, "a file stands"), (errno.EIO, "choose another path")])
 def test_trouble_with_the_disk_reads_like_any_other_error(capsys, monkeypatch, code, words):
     def fail(argv):
         raise OSError(code, "trouble", "some/file")
@@ -256,3 +267,10 @@ def test_progress_without_a_terminal_is_plain_lines_on_stderr(capsys):
 def test_json_has_no_nan(capsys):
     console.print_json({"a": float("nan"), "b": (1, Path("x")), "c": {2.5}})
     assert json.loads(capsys.readouterr().out) == {"a": None, "b": [1, "x"], "c": [2.5]}
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    """On Linux /proc answers "No such file or directory" to whoever wants to make a folder in it."""
+    with pytest.raises(DataError) as told:
+        make_folder(tmp_path / ("x" * 300))
+    assert "the folder cannot be made" in str(told.value) and "x" * 300 in str(told.value) and told.value.fix

@@ -17,13 +17,14 @@ from wamlab import cli
 from wamlab.control.collect import collect
 from wamlab.data.store import EpisodeStore
 from wamlab.errors import DataError, SpecError, UnknownName, WamError
-from wamlab.evaluate.filters import Corpus, Filter, auroc, discover, get, judgement
+from wamlab.evaluate.filters import Corpus, Filter, discover, get, judgement
 from wamlab.evaluate.filters.information import contributions
 from wamlab.evaluate.filters.learning import out_of_fold
 from wamlab.evaluate.filters.motion import arc_length
 from wamlab.evaluate.filters.outcome import closed
 from wamlab.evaluate.filters.planted import KINDS, plant
 from wamlab.evaluate.filters.ranking import rank, usable
+from wamlab.evaluate.statistics import auroc
 
 SEES = {"jerk": ("jitter",), "follows": ("late actions",), "frozen": ("frozen",), "alignment": ("late pictures",),
         "information": ("jitter",), "progress": ("burst", "goal")}
@@ -205,6 +206,8 @@ def test_the_command(spoilt, tmp_path, capsys):
     said = json.loads(capsys.readouterr().out)
     assert said == json.loads((tmp_path / "ranking.json").read_text())
     assert len(said["ranking"]) == 48 and said["ranking"][0]["reason"].startswith("actions jerk")
+    assert cli.main(shlex.split(f"data filter {store.path} {tmp_path / 'taught.json'} --by jerk --labels recorded")) == 0
+    assert "kept" in capsys.readouterr().out and (tmp_path / "taught.json").exists()
     (tmp_path / "labels.json").write_text('{"999": true}')
     for wrong in ("--by success", f"--labels {tmp_path / 'labels.json'}", f"--labels {tmp_path / 'none.json'}", "--by nothing",
                   "--by jerk --keep 2", "--by jerk --limit nan", "--by jerk --limit 0"):

@@ -17,7 +17,7 @@ from wamlab.data.video import without_actions
 from wamlab.errors import CheckpointError, DataError
 from wamlab.evaluate.inverse_quality import inverse_quality
 from wamlab.evaluate.label_measures import clusters, in_use, learned_from, mutual_information, told_by
-from wamlab.evaluate.latent_quality import latent_quality
+from wamlab.evaluate.latent_quality import Named, controls, latent_quality
 from wamlab.evaluate.latent_replay import replay, stretches
 from wamlab.labels.bottleneck import Continuous, Discrete
 from wamlab.labels.codebook import Codebook
@@ -173,6 +173,17 @@ def test_measures_tell_planted_structure_from_none():
     assert np.abs(guessed - values[asked]).mean() > 0.5 * values.std()
     with pytest.raises(DataError, match="too little"):
         mutual_information(classes, classes, np.zeros(1200, int))
+
+
+def test_random_codes_are_not_the_labellers_own(taught):
+    _, train, held = taught
+    both = train.and_then(held)
+    codes = np.where(np.arange(len(both)) % 10 == 0, 5, 2)  # of six codes two are in use, one nearly always
+    own = Named("own", np.zeros((len(both), 2), np.float32), codes, lambda frames, latent: np.zeros(0))
+    exchanged, random, _ = controls(own, both, len(train), 0)
+    assert exchanged.codes is not None and random.codes is not None
+    assert np.array_equal(np.bincount(exchanged.codes), np.bincount(codes))
+    assert np.allclose(np.bincount(random.codes) / len(both), 1 / 6, atol=0.03)
 
 
 def test_latent_actions_of_clean_video_are_the_actions(taught, compass):

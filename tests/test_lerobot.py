@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from data_fakes import SPEC as COUNTER
 from data_fakes import episode as counted
 from lerobot_fakes import SPEC, bench_episode, bench_lerobot, bench_store
+from wamlab.cli import main
 from wamlab.commands.data import Command, Info, View
 from wamlab.data.formats import depth
 from wamlab.data.formats.convert import describe, import_lerobot
@@ -155,6 +156,23 @@ def test_an_import_goes_on_and_resizes(tmp_path, bench):
     assert small[0].frames["main"].shape[1:] == (16, 24, 3)
     mean = store[0].frames["main"].mean((0, 1, 2))
     assert np.allclose(small[0].frames["main"].mean((0, 1, 2)), mean, atol=2)
+
+
+def test_another_dataset_of_the_same_name_is_refused(tmp_path, capsys):
+    one, other = (export_lerobot(bench_store(tmp_path / f"store{seed}", 3, seed=seed), tmp_path / f"from{seed}" / "set",
+                                 video="lossless") for seed in (0, 1))
+    store = str(tmp_path / "in")
+    assert main(["data", "import", str(one), "--out", store]) == 0
+    assert main(["data", "import", str(one), "--out", store]) == 0  # goes on
+    assert main(["data", "import", str(other), "--out", store]) == 2
+    said = capsys.readouterr().err
+    assert "another dataset" in said and "expected:" in said and str(other) in said and "fix:" in said
+    file = tmp_path / "in" / "dataset.json"
+    old = json.loads(file.read_text())
+    del old["provenance"]["digest"]
+    file.write_text(json.dumps(old))
+    EpisodeStore.open(store).files()[1].unlink()
+    assert len(import_lerobot(one, store).store) == 3  # of a store that is older than digests nothing can be said
 
 
 def test_bad_episodes_stop_an_import_or_are_left_out(tmp_path):

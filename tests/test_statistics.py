@@ -18,6 +18,7 @@ from wamlab.evaluate.power import (
 )
 from wamlab.evaluate.sequential import Verdict, compare, log_wealth, win_share
 from wamlab.evaluate.statistics import (
+    auroc,
     clopper_pearson,
     cluster_bootstrap,
     mcnemar,
@@ -178,6 +179,7 @@ def test_how_many_starts():
     assert starts_for_difference(0.9, 0.7, agreement=1) < needed  # shared difficulty helps
     assert 4000 < starts_for_difference(0.80, 0.78) < 12000  # the reference: 6.6 to 11.9 thousand
     assert rate_power(starts_for_rate(0.9, 0.8), 0.9, 0.8) >= 0.8
+    assert starts_for_rate(1, 0.01) == 1
     for wrong in (lambda: starts_for_difference(0.5, 0.5), lambda: starts_for_rate(0.5, 0.6),
                   lambda: starts_for_difference(0.5, 0.5001)):
         with pytest.raises(DataError):
@@ -241,3 +243,24 @@ def test_coverage_at_nominal_value():
         found = cluster_bootstrap(sums, lambda s: 2 * s[:, 0] / (s[:, 1] + s[:, 2]), seed=trial, resamples=1000)
         hits.append(found.low <= 2 / 3 <= found.high)
     assert 0.92 <= np.mean(hits) <= 0.97
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=1, max_size=30))
+def test_auroc_is_the_share_of_pairs_in_the_right_order(rows):
+    bad, badness = np.array([b for b, _ in rows]), np.array([value for _, value in rows], np.float64)
+    found, above = auroc(bad, badness), badness[bad][:, None] - badness[~bad][None]
+    assert np.isnan(found) if not above.size else found == pytest.approx(((above > 0) + 0.5 * (above == 0)).mean())
+
+
+@given(st.integers(1, 80), st.floats(0.02, 0.98), st.floats(0.02, 0.98))
+def test_power_of_a_rate_is_that_of_its_interval(starts, rate, threshold):
+    passing = next((k for k in range(starts + 1) if clopper_pearson(k, starts).low > threshold), starts + 1)
+    assert rate_power(starts, rate, threshold) == pytest.approx(float(stats.binom.sf(passing - 1, starts, rate)))
+
+
+@pytest.mark.parametrize(("rate", "threshold"), [(0.8, 0.6), (0.9, 0.8), (0.1, 0.02), (0.3, 0.2)])
+def test_with_more_starts_than_told_the_power_stays(rate, threshold):
+    """47 starts show 0.8 above 0.6 with less than 0.8, though 45 do with more."""
+    told = starts_for_rate(rate, threshold)
+    assert rate_power(told - 1, rate, threshold) < 0.8
+    assert min(rate_power(n, rate, threshold) for n in range(told, 5 * told)) >= 0.8

@@ -102,6 +102,10 @@ def disk_trouble(error: OSError) -> WamError:
         errno.EACCES: "you may not write there: choose another --out or mend the permissions",
         errno.EPERM: "you may not write there: choose another --out or mend the permissions",
         errno.ENOENT: "check the path",
+        errno.ENOTDIR: "a file stands where a folder is needed: choose another path",
+        errno.EEXIST: "a file stands where a folder is needed: choose another path",
+        errno.EISDIR: "a folder stands where a file is needed: choose another path",
     }
+    other = "choose another path, or see whether the disk is sound; what is finished stays"
     return WamError(error.strerror or str(error), where=error.filename or "", got=type(error).__name__,
-                    fix=fixes.get(error.errno or 0, "mend the file system's complaint and run the same command again"))
+                    fix=fixes.get(error.errno or 0, other))

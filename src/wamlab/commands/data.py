@@ -80,6 +80,9 @@ class Import:
         from ..data.formats.convert_video import films, import_videos
         from ..data.store import EpisodeStore
 
+        if (self.source / "dataset.json").exists():
+            raise WamError("this is an episode store already", where=self.source, expected="a LeRobot dataset, or videos",
+                           got="dataset.json", fix="train on it as it is; wam data filter copies a part of it")
         video = not (self.source / "meta").is_dir() and bool(films(self.source))
         if video and (self.like is None or self.size or self.action_kind):
             raise WamError("a video says nothing about rate, size, actions and states", where="--like", got="video",
@@ -143,9 +146,10 @@ class Info:
 
     def __call__(self) -> int:
         from ..data.formats.convert import describe
+        from ..data.kinds import is_store
         from . import show
 
-        facts = show.dataset(self.dataset) if (self.dataset / "dataset.json").exists() else describe(self.dataset)
+        facts = show.dataset(self.dataset) if is_store(self.dataset) else describe(self.dataset)
         print_json(facts) if self.json else show.lines(facts)
         return 0
 

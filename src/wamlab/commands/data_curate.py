@@ -39,7 +39,7 @@ class Filter:
     """share of the episodes to keep; default: all that do not stand out"""
     limit: float = 3.0
     """robust standard deviations from which an episode stands out (without --keep)"""
-    labels: Path | Literal["recorded"] | None = None
+    labels: Literal["recorded"] | Path | None = None  # in this order: every text is a path
     """JSON file {"3": true, "7": false, ...} of some episodes that somebody has watched, for the filter success; "recorded": a
     quarter of the episodes lend their own record of success"""
     worst: int = 10
@@ -54,6 +54,9 @@ class Filter:
         from ..evaluate.filters import Corpus, get
         from ..evaluate.filters.ranking import chosen, copy_episodes, defaults, rank, ranking_file, usable
 
+        if self.worst < 0:
+            raise WamError("a table has no fewer than no rows", where="--worst", expected="0 or more", got=self.worst,
+                           fix="leave --worst away for 10")
         store = EpisodeStore.open(self.store)
         named = [one for name in self.by for one in get(name)]
         chosen(self.keep, self.limit)
@@ -140,6 +143,7 @@ class Weigh:
     """print a JSON document"""
 
     def __call__(self) -> int:
+        from ..data.atomic import make_folder
         from ..data.store import EpisodeStore
         from ..remix import source_weights
 
@@ -151,6 +155,7 @@ class Weigh:
         if len(set(self.sources)) < len(self.sources):
             raise WamError("a dataset is named twice", where="DATASET", expected="different folders", got=self.sources)
         sources = {str(folder): EpisodeStore.open(folder) for folder in self.sources}
+        make_folder(self.out)  # before anything is trained
         with progress("weigh") as tick:
             found = source_weights(recipe, sources, self.out, seed=self.seed, mixed_renderers=self.mixed_renderers,
                                    progress=tick)

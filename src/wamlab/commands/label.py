@@ -56,12 +56,14 @@ class Label:
     """print a JSON document"""
 
     def __call__(self) -> int:
+        from ..data.atomic import make_folder
         from ..data.store import EpisodeStore
         from ..labels.store import label_store
 
         self.check()
         video = EpisodeStore.open(self.video)
         known = None if self.known is None else EpisodeStore.open(self.known)
+        make_folder(self.out)  # before anything is trained
         labeller = self.inverse(video, known) if self.by == "inverse" else self.latent(video, known)
         with progress("write labels") as tick:
             store = label_store(video, self.out, labeller, imitate=not self.play, progress=tick)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..errors import WamError
 from .console import print_json
+
+if TYPE_CHECKING:
+    from ..evaluate.power import Answer
+
+CLAIMS = ({"rate", "threshold"}, {"rate", "other"}, {"solved", "starts", "threshold"}, {"only_first", "only_second", "starts"})
 
 
 @dataclass(frozen=True)
 class Command:
     """How many starts a claim needs; or, with counts, whether the starts at hand carry it.
 
-    Exact: Clopper-Pearson for "above a threshold", McNemar for "better than". Exit status 1 if the data do not carry the claim.
+    Exact: Clopper-Pearson for "above a threshold", McNemar for "better than". The power of exact tests is a saw-tooth: the
+    number told is the least from which on it stays at --power. Exit status 1 if the data do not carry the claim.
 
     examples:
       wam power --rate 0.8 --threshold 0.6
@@ -45,27 +52,43 @@ class Command:
     def __call__(self) -> int:
         from ..evaluate.power import claim_above, claim_better, starts_for_difference, starts_for_rate
 
+        self.check()
         match self:
             case Command(solved=int(solved), starts=int(starts), threshold=float(threshold)):
-                answer = claim_above(solved, starts, threshold)
+                return self.answer(claim_above(solved, starts, threshold), starts)
             case Command(only_first=int(first), only_second=int(second), starts=int(starts)):
-                answer = claim_better(first, second, starts)
+                return self.answer(claim_better(first, second, starts), starts)
             case Command(rate=float(rate), other=float(other)):
                 return self.tell(starts_for_difference(rate, other, agreement=self.agreement, power=self.power),
-                                 f"paired starts show {rate:.0%} against {other:.0%} with probability {self.power:.0%}")
+                                 f"paired starts or more show {rate:.4g} against {other:.4g}", other=other)
             case Command(rate=float(rate), threshold=float(threshold)):
                 return self.tell(starts_for_rate(rate, threshold, power=self.power),
-                                 f"starts show that {rate:.0%} is above {threshold:.0%} with probability {self.power:.0%}")
-            case _:
-                raise WamError("that is no claim", where="wam power",
-                               expected="--rate with --threshold or --other; --solved, --starts and --threshold; or "
-                                        "--only-first, --only-second and --starts", fix="wam power --help shows examples")
-        if self.json:
-            print_json({"holds": answer.holds, "why": answer.why})
-        else:
-            print(f"{'carried' if answer.holds else 'not carried'}: {answer.why}")
-        return 0 if answer.holds else 1
+                                 f"starts or more show that {rate:.4g} is above {threshold:.4g}", threshold=threshold)
+        raise AssertionError("check lets no other claim through")
 
-    def tell(self, starts: int, what: str) -> int:
-        print_json({"starts": starts, "what": what}) if self.json else print(f"{starts} {what}")
+    def check(self) -> None:
+        """Raises WamError for options that make no claim together: none that is given is left unused."""
+        said = {"rate": self.rate, "threshold": self.threshold, "other": self.other, "solved": self.solved,
+                "only_first": self.only_first, "only_second": self.only_second, "starts": self.starts}
+        given = {name for name, value in said.items() if value is not None}
+        if given not in CLAIMS:
+            raise WamError("that is no claim", where="wam power", expected="--rate with either --threshold or --other; "
+                           "--solved, --starts and --threshold; or --only-first, --only-second and --starts",
+                           got=" ".join(f"--{name.replace('_', '-')}" for name in said if name in given),
+                           fix="wam power --help shows examples")
+
+    def answer(self, found: Answer, starts: int) -> int:
+        if self.json:
+            print_json({"holds": found.holds, "why": found.why, "starts": starts, "value": found.value,
+                        "interval": list(found.interval), "p": found.p, "needed": found.needed})
+        else:
+            print(f"{'carried' if found.holds else 'not carried'}: {found.why}")
+        return 0 if found.holds else 1
+
+    def tell(self, starts: int, what: str, **against: float) -> int:
+        what = f"{what} with a probability of {self.power:.4g} at least"
+        if self.json:
+            print_json({"starts": starts, "rate": self.rate, **against, "power": self.power, "what": what})
+        else:
+            print(f"{starts} {what}")
         return 0

@@ -78,7 +78,10 @@ def make_folder(path: Path) -> None:
         raise DataError("a file stands where a folder is needed", where=path, expected="folders only", got="a file",
                         fix="choose another output folder") from error
     except OSError as error:
-        raise write_error(error, path) from error
+        if error.errno in DENIED | FULL:
+            raise write_error(error, path) from error
+        raise DataError("the folder cannot be made", where=path, expected="a path where one can be",
+                        got=error.strerror or error, fix="choose another output folder") from error
 
 
 @contextmanager

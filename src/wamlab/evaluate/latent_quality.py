@@ -1,8 +1,8 @@
 """Are latent actions actions? Counted against true ones, by what few labels make of them, and by what they must not carry.
 
 Everything is measured on held-out episodes and beside three controls that must fail: latent actions exchanged between pairs,
-random ones, and a `future` that cheats (the main components of the second frame's picture: it rebuilds the future without
-naming what was done).
+random ones (numbers from a normal distribution, codes drawn uniformly), and a `future` that cheats (the main components of the
+second frame's picture: it rebuilds the future without naming what was done).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def controls(own: Named, pairs: Pairs, trained: int, seed: int) -> tuple[Named, 
     """Namings that must fail."""
     generator = np.random.default_rng([seed, 11])
     exchanged = own.order(generator.permutation(len(pairs)), "control/exchanged")
-    codes = None if own.codes is None else generator.permutation(own.codes)
+    codes = None if own.codes is None else generator.integers(int(own.codes.max()) + 1, size=len(own.codes))
     random = Named("control/random", generator.normal(size=own.latent.shape).astype(np.float32), codes, own.imagine)
     after = small(pairs.frames[pairs.after])
     some = generator.choice(trained, min(trained, 2000), replace=False)

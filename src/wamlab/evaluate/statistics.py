@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy import optimize, stats
 
@@ -77,7 +77,7 @@ def tango(only_first: int, only_second: int, pairs: int, level: float = 0.95) ->
     Tango, Statistics in Medicine 17 (1998), equations 6 to 9: the differences that the score test keeps.
     """
     if not (pairs > 0 and only_first >= 0 and only_second >= 0 and only_first + only_second <= pairs):
-        raise DataError("paired counts do not add up", expected="only_first + only_second <= pairs, pairs > 0",
+        raise DataError("paired counts do not add up", expected="only_first + only_second <= pairs, none below 0",
                         got=f"{only_first} + {only_second}, {pairs}")
     z = float(stats.norm.ppf((1 + level) / 2))
     observed = (only_first - only_second) / pairs
@@ -204,3 +204,15 @@ def mean_of_runs(values: Float[ndarray, "N"], level: float = 0.95) -> Estimate:
     middle = float(np.mean(values))
     half = float(stats.t.ppf((1 + level) / 2, len(values) - 1)) * float(np.std(values, ddof=1)) / float(np.sqrt(len(values)))
     return Estimate(middle, middle - half, middle + half)
+
+
+def auroc(bad: Bool[ndarray, "N"], badness: Float[ndarray, "N"]) -> float:
+    """Probability that a bad one is ranked worse than a good one; ties count half. NaN where one kind is missing.
+
+    From ranks: Mann and Whitney, Annals of Mathematical Statistics 18 (1947).
+    """
+    count = int(bad.sum())
+    good = len(bad) - count
+    if not count or not good:
+        return float("nan")
+    return float((stats.rankdata(badness)[bad].sum() - count * (count + 1) / 2) / (count * good))

@@ -48,7 +48,7 @@ class LatentActions:
         """The same as one number per pair; None where latent actions are continuous."""
         if self.net.codes(*pairs.pictures(np.zeros(1, np.int64))) is None:
             return None
-        return self._each(pairs, self.net.codes)  # type: ignore[arg-type]
+        return self._each(pairs, self.net.codes)
 
     def imagine(self, frames: UInt8[ndarray, "N h w 3"], latent: Float[ndarray, "N D"]) -> Float[ndarray, "N 3 h w"]:
         """The frames that latent actions make of other ones, in [0, 1] (not clipped), channels first."""
@@ -64,10 +64,11 @@ class LatentActions:
         with torch.inference_mode():
             return self.net.read(torch.from_numpy(latent).float()).numpy()
 
-    def _each(self, pairs: Pairs, ask: Callable[[Tensor, Tensor], Tensor]) -> ndarray:
+    def _each(self, pairs: Pairs, ask: Callable[[Tensor, Tensor], Tensor | None]) -> ndarray:
         with torch.inference_mode():
-            return np.concatenate([ask(*pairs.pictures(np.arange(start, min(start + 256, len(pairs))))).numpy()
-                                   for start in range(0, max(1, len(pairs)), 256)])
+            found = [ask(*pairs.pictures(np.arange(start, min(start + 256, len(pairs)))))
+                     for start in range(0, max(1, len(pairs)), 256)]
+        return np.concatenate([part.numpy() for part in found if part is not None])
 
     def save(self, folder: Path, header: Mapping[str, Any], shape: tuple[int, int]) -> None:
         """Weights and settings as one folder. `shape`: side of the frames, channels of the known actions."""

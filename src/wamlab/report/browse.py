@@ -16,6 +16,7 @@ from numpy import ndarray
 from ..data.atomic import write_whole
 from ..data.formats import depth
 from ..data.formats.lerobot import LeRobot
+from ..data.kinds import is_store
 from ..data.store import EpisodeStore
 from ..errors import DataError
 from .media import mp4
@@ -74,7 +75,7 @@ def browse_dataset(source: str | Path, target: str | Path, episodes: Sequence[in
         DataError: if there is no dataset or no such episode, or the disk refuses.
     """
     root = Path(source)
-    if (root / "dataset.json").exists():
+    if is_store(root):
         store = EpisodeStore.open(root)
         wanted, spec = chosen(store.indices(), episodes), store.task_spec
         browse(target, f"{spec.task}: {len(store)} episodes", stored(store, wanted), spec.state, spec.action.names,

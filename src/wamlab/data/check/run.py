@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError, WamError
+from ...errors import WamError
 from ..formats.lerobot import LeRobot
 from ..formats.sidecar import read_sidecar
+from ..kinds import is_store
 from ..store import EpisodeStore
 from .across import check_channels, check_copied_pictures, check_copies, check_outcomes, moving, speeds
 from .appearance import Look, check_traits, check_views, look, shrink
@@ -34,12 +35,12 @@ def check_dataset(path: str | Path, progress: Progress | None = None) -> list[Fi
     """
     root = Path(path)
     found: list[Finding] = []
-    if (root / "dataset.json").exists():
+    if is_store(root):
         try:
             source: Source = StoreSource(EpisodeStore.open(root))
         except WamError as error:
             return [from_error("unreadable", error)]
-    elif (root / "meta").is_dir():
+    else:
         found += check_sums(root)
         try:
             dataset = LeRobot.open(root)
@@ -48,9 +49,6 @@ def check_dataset(path: str | Path, progress: Progress | None = None) -> list[Fi
             return [*found, from_error("unreadable", error)]
         found += check_totals(dataset) + check_rows(dataset) + check_videos(dataset) + check_sidecar(dataset, sidecar)
         source = LeRobotSource(dataset, sidecar)
-    else:
-        raise DataError("there is no dataset here", where=root, expected="dataset.json, or meta/info.json",
-                        got="no such folder" if not root.is_dir() else "neither", fix="check the path")
     found += check_content(source, progress)
     unique = dict.fromkeys(found)
     return sorted(unique, key=lambda finding: finding.severity != "error")

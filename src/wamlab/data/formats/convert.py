@@ -25,6 +25,7 @@ from ...types import Episode
 from ..store import EpisodeStore, code_version
 from . import depth
 from .features import Feature, Info
+from .index import digest
 from .lerobot import LeRobot
 from .semantics import guess_kind
 from .sidecar import Sidecar, read_sidecar
@@ -54,9 +55,10 @@ def import_lerobot(source: str | Path, target: str | Path, *, size: tuple[int, i
         skip_bad: leave episodes out that cannot be read, in place of an error.
 
     Raises:
-        DataError, SpecError: if the dataset is damaged or unsafe, or the store was made otherwise.
+        DataError, SpecError: if the dataset is damaged or unsafe, or the store was made otherwise or of another dataset.
     """
     dataset = LeRobot.open(source)
+    origin = same_origin(dataset, Path(target))
     sidecar = read_sidecar(dataset.root)
     if "action" not in dataset.info.columns:
         raise DataError("the dataset has no actions", where=f"{dataset.root}/meta/info.json, field features", expected="action",
@@ -68,8 +70,7 @@ def import_lerobot(source: str | Path, target: str | Path, *, size: tuple[int, i
         spec, renderer = replace(spec, image_size=size), f"{renderer}@{size[0]}x{size[1]}"
     store = EpisodeStore.open_or_create(target, spec, renderer, {
         "source": "lerobot", "name": dataset.root.resolve().name, "version": dataset.info.version,
-        "robot": dataset.info.robot_type,
-        "action_kind": spec.action.kind})
+        "robot": dataset.info.robot_type, "action_kind": spec.action.kind, **origin})
     skipped = []
     for done, index in enumerate(dataset.indices()):
         if not store.has(index):
@@ -86,6 +87,24 @@ def import_lerobot(source: str | Path, target: str | Path, *, size: tuple[int, i
         if progress:
             progress(done + 1, len(dataset))
     return Imported(store, tuple(skipped))
+
+
+def same_origin(dataset: LeRobot, target: Path) -> dict[str, str]:
+    """What a store says of the dataset that it comes from: its digest. Nothing for a store that was made before there was one.
+
+    Raises:
+        DataError: if the store at `target` comes from another dataset.
+    """
+    found = digest(dataset.root, dataset.info)
+    if (target / "dataset.json").exists():
+        made = EpisodeStore.open(target).provenance
+        if made.get("source") == "lerobot" and "digest" not in made:
+            return {}
+        if made.get("source") == "lerobot" and made["digest"] != found:
+            raise DataError("the store here was imported from another dataset, or from this one before it changed",
+                            where=target, expected=f"the dataset of digest {made['digest']}",
+                            got=f"{found} ({dataset.root})", fix="choose another --out, or remove the store to import again")
+    return {"digest": found}
 
 
 def build_spec(dataset: LeRobot, state: str, size: tuple[int, int] | None, kind: ActionKind | None) -> TaskSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -127,6 +128,18 @@ def _seconds(value: Any, where: str) -> float:
         raise DataError("the time is impossible", where=where, expected="seconds from the start of the video",
                         got=repr(value)[:60])
     return float(value)
+
+
+def digest(root: Path, info: Info) -> str:
+    """Which dataset this is, of all that may bear its folder's name: a hash of info.json and of what says which episodes there
+    are (in version 3.0 with the statistics of each). Raises DataError."""
+    files = [Path("meta/info.json"), *piece_files(root, "meta/episodes")]
+    if info.version != "v3.0":
+        files += [path for path in (Path("meta/episodes.jsonl"), Path("meta/episodes_stats.jsonl")) if (root / path).exists()]
+    found = hashlib.sha256()
+    for path in files:
+        found.update(hashlib.sha256(inside(root, path).read_bytes()).digest())
+    return found.hexdigest()[:16]
 
 
 def statistics_columns(root: Path) -> dict[int, dict[str, dict[str, Any]]]:

@@ -21,8 +21,8 @@ def taking_place(target: Path) -> Iterator[Path]:
         DataError: if `target` exists, or the disk refuses.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise DataError("there is something here already", where=target, expected="a new or empty folder", got="files",
-                        fix="choose another folder")
+        raise DataError("there is something here already", where=target, expected="a new or empty folder",
+                        got="files in it" if target.is_dir() else "a file", fix="choose another folder")
     make_folder(target.parent)
     hidden = target.parent / f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     try:

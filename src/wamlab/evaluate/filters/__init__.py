@@ -9,9 +9,9 @@ from types import ModuleType
 
 from ...errors import SpecError, UnknownName
 from ...userfile import load_file
-from .base import Corpus, Filter, Judgement, Record, auroc, judgement
+from .base import Corpus, Filter, Judgement, Record, judgement
 
-__all__ = ["Corpus", "Filter", "Judgement", "Record", "auroc", "discover", "get", "judgement"]
+__all__ = ["Corpus", "Filter", "Judgement", "Record", "discover", "get", "judgement"]
 
 
 @cache

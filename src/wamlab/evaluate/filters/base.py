@@ -177,14 +177,3 @@ def judgement(scores: Sequence[float] | ndarray, say: Callable[[int], str], note
     values = np.asarray(scores, np.float64)
     reasons = tuple(say(i) if np.isfinite(value) else "cannot be judged" for i, value in enumerate(values))
     return Judgement(values, reasons, note)
-
-
-def auroc(bad: Bool[ndarray, "E"], badness: Float64[ndarray, "E"]) -> float:
-    """Probability that a bad episode is ranked worse than a good one; ties count half. NaN where one kind is missing."""
-    one, other = badness[bad], badness[~bad]
-    if not len(one) or not len(other):
-        return float("nan")
-    above = (one[:, None] > other[None]).mean() + 0.5 * (one[:, None] == other[None]).mean()
-    return float(above)
-
-

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
-from scipy.stats import rankdata
 
 from ..log import Score
-from ..statistics import Interval, bootstrap_levels
+from ..statistics import Interval, auroc, bootstrap_levels
 from .base import Evidence, Metric, entities, moved, stacked
 from .causal import HEADLINE, scales_of
 
@@ -42,15 +41,6 @@ def outcomes(evidence: Evidence) -> tuple[Bool[ndarray, "C K"], Float[ndarray, "
                                    entities(evidence.spec, g, effects.imagined)], axis=0) for values in
                            (effects.real, effects.imagined))
     return np.where(moves, error >= (1 - WRONG) * motion, hallucinates), np.sqrt(dreamt)
-
-
-def auroc(unsure: Float[ndarray, "N"], wrong: Bool[ndarray, "N"]) -> float:
-    """Probability that a wrong future was less sure than a right one; ties count half. NaN without both kinds."""
-    bad = int(wrong.sum())
-    good = len(wrong) - bad
-    if not bad or not good:
-        return float("nan")
-    return float((rankdata(unsure)[wrong].sum() - bad * (bad + 1) / 2) / (bad * good))
 
 
 def risk(unsure: Float[ndarray, "N"], wrong: Bool[ndarray, "N"]) -> float:
@@ -91,7 +81,7 @@ def calibration(evidence: Evidence) -> Sequence[Score]:
     draws = [np.arange(contexts), *generator.integers(contexts, size=(RESAMPLES, contexts))]
 
     def area(values: ndarray, draw: ndarray) -> float:
-        return auroc(values[draw].ravel(), wrong[draw].ravel())
+        return auroc(wrong[draw].ravel(), values[draw].ravel())
 
     own = np.array([area(unsure, draw) for draw in draws])
     beside = {name: np.array([area(values, draw) for draw in draws]) for name, values in trivial.items()}
