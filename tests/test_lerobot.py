@@ -26,7 +26,6 @@ from wamlab.data.formats.convert_out import export_lerobot
 from wamlab.data.formats.features import Feature, place, read_info
 from wamlab.data.formats.lerobot import LeRobot
 from wamlab.data.formats.lerobot_write import Writer
-from wamlab.data.formats.safety import fill
 from wamlab.data.formats.semantics import guess_kind
 from wamlab.data.formats.sidecar import FILE
 from wamlab.data.formats.video import VideoWriter, probe, read_frames
@@ -34,6 +33,7 @@ from wamlab.data.paged import PAGE, ClipCache, ClipDataset
 from wamlab.data.store import EpisodeStore
 from wamlab.data.windows import Windows
 from wamlab.errors import DataError, UnknownName, WamError
+from wamlab.reading import fill
 
 MAIN = "observation.images.main"
 

@@ -29,10 +29,10 @@ from numpy import ndarray
 
 from .. import spec as specs
 from ..errors import DataError
+from ..reading import read_json
 from ..spec import TaskSpec
 from .atomic import make_folder, write_whole
 from .formats import depth
-from .formats.safety import read_json
 from .formats.tables import png
 from .recorder_files import PLAN, Dataset, pixels_of
 from .recorder_health import CameraWatch

@@ -22,6 +22,7 @@ from numpy import ndarray
 
 from .. import spec as specs
 from ..errors import DataError
+from ..reading import read_json, table, words
 from ..spec import TaskSpec
 from .atomic import make_folder, write_whole
 from .formats import depth
@@ -42,7 +43,6 @@ from .formats.lerobot_write import (
     video_info,
     with_defaults,
 )
-from .formats.safety import read_json, table, words
 from .formats.sidecar import FILE, Sidecar, read_sidecar
 from .formats.statistics import merged, together
 from .formats.tables import arrow_column

@@ -9,11 +9,11 @@ from typing import Any
 from numpy import ndarray
 
 from ...errors import WamError
+from ...reading import read_json, table
 from ..formats.features import NUMBERS
 from ..formats.index import statistics_columns
 from ..formats.lerobot import LeRobot
 from ..formats.lerobot_write import Tally
-from ..formats.safety import read_json, table
 from ..formats.statistics import differing
 from .finding import Finding, from_error, listing
 

@@ -19,12 +19,12 @@ from jaxtyping import Int64, UInt8
 from numpy import ndarray
 
 from ...errors import DataError
+from ...reading import inside
 from ...spec import TaskSpec
 from ...types import Episode
 from ..store import EpisodeStore, code_version
 from ..video import FILMED
 from .convert import Imported, Progress, fit
-from .safety import inside
 from .video import VideoInfo, opened, probe
 
 ENDINGS = (".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError
-from .safety import PIXELS, fill, read_json, safe_name, table, whole, words
+from ...reading import PIXELS, fill, read_json, safe_name, table, whole, words
 
 PICTURES = ("video", "image")
 NUMBERS = {"float32": np.float32, "float64": np.float64, "float16": np.float16, "int64": np.int64, "int32": np.int32,

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 
 from ...errors import DataError
+from ...reading import NUMBER, inside, read_lines, table, whole, words
 from .features import Info, place
-from .safety import NUMBER, inside, read_lines, table, whole, words
 from .tables import open_parquet, read_table
 
 PIECE = re.compile(r"chunk-\d{3,}/file-\d{3,}\.parquet")

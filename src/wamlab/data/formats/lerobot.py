@@ -6,7 +6,7 @@
 
 An episode has N rows; row t carries observation t and the action taken there. Rows are found by their `episode_index`
 and checked against what the table of episodes says; frames are found by counting, so that no sum of container durations
-can drift. Nothing that the dataset's JSON says about paths and sizes is trusted (`safety`).
+can drift. Nothing that the dataset's JSON says about paths and sizes is trusted (`reading`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from ...errors import DataError, UnknownName
+from ...reading import inside
 from .features import DEFAULTS, NUMBERS, PICTURES, Info, read_info
 from .index import Row, Span, read_rows, read_tasks
-from .safety import inside
 from .tables import numbers, open_parquet, pictures, read_table
 from .video import VideoInfo, probe, read_frames
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from ... import spec as specs
 from ...errors import DataError, SpecError
+from ...reading import NUMBER, inside, read_json, table, whole, words
 from ...spec import TaskSpec
-from .safety import NUMBER, inside, read_json, table, whole, words
 
 FILE = "meta/wamlab.json"
 SUMS = "meta/wamlab-files.json"

@@ -15,8 +15,8 @@ from numpy import ndarray
 from PIL import Image, UnidentifiedImageError
 
 from ...errors import DataError
+from ...reading import PARQUET_LIMIT
 from .features import NUMBERS, Feature
-from .safety import PARQUET_LIMIT
 
 
 def open_parquet(file: Path) -> pq.ParquetFile:

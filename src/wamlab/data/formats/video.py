@@ -22,7 +22,7 @@ from jaxtyping import Int64, UInt8, UInt16
 from numpy import ndarray
 
 from ...errors import DataError
-from .safety import PIXELS
+from ...reading import PIXELS
 
 Codec = Literal["h264", "av1"]
 ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
