@@ -33,7 +33,7 @@ from ..reading import read_json
 from ..spec import TaskSpec
 from .atomic import make_folder, write_whole
 from .formats import depth
-from .formats.tables import png
+from .formats.pictures import png
 from .recorder_files import PLAN, Dataset, pixels_of
 from .recorder_health import CameraWatch
 from .recorder_journal import END, STEP, Journal, Step, read_journal

@@ -19,7 +19,8 @@ from .finding import Finding, from_error
 from .pairing import check_pairing
 from .relations import Numbers, check_actions
 from .source import LeRobotSource, Record, Source, StoreSource
-from .structure import check_rows, check_sidecar, check_sums, check_totals, check_videos
+from .structure import check_rows, check_sidecar, check_sums, check_totals
+from .videos import check_videos
 
 Progress = Callable[[int, int], None]
 

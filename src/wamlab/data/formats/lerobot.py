@@ -11,7 +11,6 @@ can drift. Nothing that the dataset's JSON says about paths and sizes is trusted
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,13 +22,11 @@ from numpy import ndarray
 from ...errors import DataError, UnknownName
 from ...reading import inside
 from .features import DEFAULTS, NUMBERS, PICTURES, Info, read_info
-from .index import Row, Span, read_rows, read_tasks
-from .tables import numbers, open_parquet, pictures, read_table
-from .video import VideoInfo, probe, read_frames
-
-DRIFT = 0.05
-"""share of the frames before an episode by which its stated start may be off while counting is still believed"""
-
+from .frames import Videos
+from .index import Row, read_rows, read_tasks
+from .pictures import pictures
+from .tables import numbers, open_parquet, read_table
+from .video import VideoInfo
 
 class LeRobot:
     """A LeRobot dataset on disk, read-only."""
@@ -41,8 +38,7 @@ class LeRobot:
             twice = next(row for number, row in enumerate(rows) if any(row.index == other.index for other in rows[:number]))
             raise DataError(f"there are two episodes {twice.index}", where=f"{twice.source}, field episode_index",
                             expected="a number of its own for each episode", got=twice.index, fix="renumber the episodes")
-        self._before = _frames_before(rows)
-        self._videos: dict[Path, VideoInfo] = {}
+        self.videos = Videos(root, info, rows)
         self._positions: dict[Path, Int64[ndarray, "N"]] = {}
         self._table: tuple[tuple[Path, tuple[int, ...]], pa.Table] | None = None
 
@@ -123,36 +119,8 @@ class LeRobot:
         return self._table[1].slice(int(at[0]) - first, row.length), file
 
     def video(self, index: int, camera: str) -> tuple[VideoInfo, int]:
-        """The video file of an episode's camera and the number of its first frame there.
-
-        The first frame is found by counting the frames of the episodes before it in that file, wherever file and
-        table agree on the total, the order and roughly on the time; else by the stated start, which must lie within half
-        a frame of one.
-
-        Raises:
-            DataError: if neither works.
-        """
-        row = self.row(index)
-        span = row.videos[camera]
-        file = inside(self.root, span.path)
-        if file not in self._videos:
-            self._videos[file] = probe(file)
-        video = self._videos[file]
-        before, total, ordered = self._before[camera, index]
-        if len(video) == total and ordered:
-            drift = 0.0 if math.isnan(span.start) else abs(video.second(before) - video.second(0) - span.start) * self.info.fps
-            if drift <= max(1.0, DRIFT * before):
-                return video, before
-        return video, self._by_time(video, span, row)
-
-    def _by_time(self, video: VideoInfo, span: Span, row: Row) -> int:
-        times = video.ticks.astype(np.float64) * float(video.time_base)
-        nearest = int(np.abs(times - span.start).argmin()) if len(times) else 0
-        if not len(times) or abs(times[nearest] - span.start) > 0.5 / self.info.fps or nearest + row.length > len(times):
-            raise DataError(f"the video of episode {row.index} does not fit its rows", where=video.file,
-                            expected=f"{row.length} frames from {span.start:.3f} s on", got=f"{len(times)} frames in all",
-                            fix="drop the episode, or write the dataset again")
-        return nearest
+        """The video file of an episode's camera and the number of its first frame there. Raises DataError."""
+        return self.videos.video(self.row(index), camera)
 
     def frames(self, index: int, camera: str) -> ndarray:
         """All frames of an episode: uint8 [N, h, w, 3]; for depth, uint16 [N, h, w] in the dataset's unit.
@@ -167,12 +135,7 @@ class LeRobot:
         if feature.dtype == "image":
             part, file = self._part(row, [camera])
             return pictures(part[camera], feature, f"{file}, field {camera}, episode {index}")
-        video, first = self.video(index, camera)
-        if (video.height, video.width) != feature.shape[:2]:
-            raise DataError("the video has another size", where=video.file, expected=feature.shape[:2],
-                            got=(video.height, video.width),
-                            fix=f"mend meta/info.json, field features.{camera}.shape")
-        return read_frames(video, first, row.length, depth=feature.depth)
+        return self.videos.frames(row, camera)
 
     def instruction(self, index: int, task_index: int) -> str:
         """The task's text of a row: by its task index, else the first that the table of episodes names."""
@@ -183,21 +146,3 @@ class LeRobot:
     def extra(self) -> tuple[str, ...]:
         """Columns that are neither pictures nor among those that every dataset has."""
         return tuple(name for name in self.info.columns if name not in DEFAULTS and name not in PICTURES)
-
-
-def _frames_before(rows: list[Row]) -> dict[tuple[str, int], tuple[int, int, bool]]:
-    """Per camera and episode: (frames of earlier episodes in the same file, frames of all episodes in it, whether the
-    stated starts are in the order of the episodes)."""
-    files: dict[tuple[str, Path], list[tuple[int, float, int]]] = {}
-    for row in rows:
-        for camera, span in row.videos.items():
-            files.setdefault((camera, span.path), []).append((row.index, span.start, row.length))
-    out = {}
-    for (camera, _), parts in files.items():
-        parts.sort()
-        starts = [start for _, start, _ in parts if not math.isnan(start)]
-        total, before, ordered = sum(length for _, _, length in parts), 0, starts == sorted(starts)
-        for index, _, length in parts:
-            out[camera, index] = before, total, ordered
-            before += length
-    return out
