@@ -150,6 +150,7 @@ class Episode:
 
     task: str
     instruction: str
+    """what is to be done, from the first observation on"""
     frames: Mapping[str, UInt8[ndarray, "T1 h w C"]]
     """per camera, T + 1 images, 0..255"""
     state: Float32[ndarray, "T1 P"]
@@ -170,6 +171,8 @@ class Episode:
     modalities: Mapping[str, Shaped[ndarray, "T1 ..."]] = field(default_factory=dict)
     """what else was measured at each observation (depth, segmentation, contacts, poses); most episodes have none. What the
     numbers mean stands in `meta["modalities"]`"""
+    later: tuple[tuple[int, str], ...] = ()
+    """instructions that follow the first: (the observation from which on each holds, 1..T, ascending; the sentence)"""
 
     def __post_init__(self) -> None:
         steps = len(self.action)
@@ -196,6 +199,10 @@ class Episode:
             if value.dtype != np.uint8 or value.ndim != 4 or value.shape[-1] != 3:
                 raise DataError(f"camera {name} is not an image sequence", where=f"{self.task}, frames/{name}",
                                 expected="uint8 [T+1, height, width, 3]", got=f"{value.dtype} {value.shape}")
+        starts = [start for start, _ in self.later]
+        if starts != sorted(set(starts)) or not all(1 <= start <= steps for start in starts):
+            raise DataError("the instructions are out of order", where=f"{self.task}, field later", got=starts,
+                            expected=f"ascending observations from 1 to {steps}")
         imitated = imitate & known
         object.__setattr__(self, "imitate", imitated)
         object.__setattr__(self, "has_action", known)
@@ -205,6 +212,15 @@ class Episode:
     def __len__(self) -> int:
         """Number of actions T."""
         return len(self.action)
+
+    @property
+    def instructions(self) -> tuple[tuple[int, str], ...]:
+        """Every instruction and the observation from which on it holds; the first from 0 on."""
+        return (0, self.instruction), *self.later
+
+    def instruction_at(self, step: int) -> str:
+        """What is to be done at an observation."""
+        return next((text for start, text in reversed(self.later) if start <= step), self.instruction)
 
     @property
     def complete(self) -> bool:

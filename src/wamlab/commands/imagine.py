@@ -30,7 +30,8 @@ def context_at(model: WorldActionModel, episode: Episode, step: int) -> Context:
     steps = np.maximum(np.arange(step - model.history + 1, step + 1), 0)
     frames = episode.frames[model.task_spec.cameras[0]][steps]
     return Context(torch.from_numpy(frames).movedim(-1, -3)[None].contiguous(),
-                   torch.from_numpy(episode.state[steps])[None], (episode.instruction,), torch.tensor([episode.has_state]))
+                   torch.from_numpy(episode.state[steps])[None], (episode.instruction_at(step),),
+                   torch.tensor([episode.has_state]))
 
 
 def recorded(model: WorldActionModel, episode: Episode, step: int) -> Given:

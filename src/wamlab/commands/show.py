@@ -23,9 +23,10 @@ def dataset(path: Path) -> dict[str, Any]:
     store = EpisodeStore.open(path)
     episodes = [store.load(index, frames=False) for index in store.indices()]
     spec = store.task_spec
-    return {"kind": "dataset", "task": spec.task, "instruction": spec.instruction, "episodes": len(episodes),
-            "actions": sum(map(len, episodes)), "unknown_actions": sum(int((~e.has_action).sum()) for e in episodes
-                                                                       if e.has_action is not None),
+    said = dict.fromkeys(text for episode in episodes for _, text in episode.instructions)
+    return {"kind": "dataset", "task": spec.task, "instruction": spec.instruction, "instructions": list(said),
+            "episodes": len(episodes), "actions": sum(map(len, episodes)),
+            "unknown_actions": sum(int((~e.has_action).sum()) for e in episodes if e.has_action is not None),
             "solved": sum(episode.solved for episode in episodes),
             "cameras": spec.cameras, "image_size": spec.image_size, "state": spec.state, "action": spec.action.names,
             "entities": [entity.name for entity in spec.entities], "control_hz": spec.control_hz,

@@ -33,9 +33,12 @@ def pack(episode: Episode) -> tuple[dict[str, ndarray], str]:
         if record.frames is not None:
             arrays[f"imagined/{number}/frames"] = record.frames
     imagined = [{"step": r.step, "offsets": list(r.offsets), "seconds": r.seconds} for r in episode.imagined]
-    said = {"task": episode.task, "instruction": episode.instruction, "imagined": imagined, "meta": dict(episode.meta)}
+    said: dict[str, Any] = {"task": episode.task, "instruction": episode.instruction, "imagined": imagined,
+                            "meta": dict(episode.meta)}
+    said |= {} if episode.has_state else {"has_state": False}
+    said |= {"later": [[start, text] for start, text in episode.later]} if episode.later else {}
     try:
-        text = json.dumps(said if episode.has_state else said | {"has_state": False}, allow_nan=False)
+        text = json.dumps(said, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise DataError("the episode's provenance is not JSON", where=f"{episode.task}, field meta",
                         expected="strings, finite numbers, lists and tables", got=error) from error
@@ -48,6 +51,7 @@ def unpack(arrays: dict[str, ndarray], text: str, file: Path, with_imagined: boo
         said = json.loads(text)
         task, instruction, meta = str(said["task"]), str(said["instruction"]), dict(said["meta"])
         has_state = bool(said.get("has_state", True))
+        later = tuple((int(start), str(text)) for start, text in said.get("later", ()))
         imagined = tuple(
             Imagined(int(r["step"]), arrays[f"imagined/{number}/action"], tuple(map(int, r["offsets"])),
                      arrays.get(f"imagined/{number}/frames"), float(r["seconds"]))
@@ -60,7 +64,7 @@ def unpack(arrays: dict[str, ndarray], text: str, file: Path, with_imagined: boo
         require(value.dtype == wanted, f"{name} has the wrong type", f"{file}, field {name}", wanted.__name__, value.dtype)
     try:
         return Episode(task, instruction, group(arrays, "frames/"), truth=group(arrays, "truth/"), imagined=imagined,
-                       meta=meta, has_state=has_state, modalities=group(arrays, "modalities/"), **fields)
+                       meta=meta, has_state=has_state, modalities=group(arrays, "modalities/"), later=later, **fields)
     except DataError as error:
         raise DataError(error.problem, where=f"{file}, {error.where}", expected=error.expected, got=error.got,
                         fix=error.fix) from error

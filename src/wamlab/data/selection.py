@@ -94,11 +94,13 @@ def split(stores: Sequence[EpisodeStore], held_out: float = 0.1, seed: int = 0,
 def identity(stores: Sequence[EpisodeStore], states: Float32[ndarray, "N P"], records: Sequence[Episode],
              episodes: Sequence[Sequence[int]] | None = None) -> str:
     """What tells the data of one training from that of another, wherever it lies: a hash of every state and the renderers,
-    of episodes without actions or states also of which actions are known and where the pictures come from and, where not all
-    are used, of the choice."""
+    of episodes without actions or states also of which actions are known and where the pictures come from, of episodes whose
+    instruction changes of when and to what and, where not all are used, of the choice."""
     seen = hashlib.sha256(states.tobytes() + " ".join(store.renderer for store in stores).encode())
     for record in records:
         if not record.complete:
             seen.update(np.asarray(record.has_action).tobytes() + json.dumps(dict(record.meta), sort_keys=True).encode())
+        if record.later:
+            seen.update(repr(record.instructions).encode())
     seen.update(b"" if episodes is None else repr([sorted(map(int, part)) for part in episodes]).encode())
     return seen.hexdigest()[:16]

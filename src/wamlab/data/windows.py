@@ -5,6 +5,7 @@ For a window at step t of an episode with T actions (t = 0 .. T-1), H history fr
     context   observations t-H+1 .. t      before the start: the first observation, as a policy sees it at reset
     action    actions t .. t+K-1           past the end: the last action repeated, mask False
     future    observations t+o             past the end: the last observation repeated, mask False
+    instruction  the one that holds at observation t
 
 `action[t]` leaves observation t and leads to observation t+1. Nothing crosses an episode. A window with an action that is
 unknown counts as one without actions: its whole mask is False.
@@ -79,7 +80,6 @@ class Windows:
         used = chosen(self.stores, where, episodes)
         lengths = np.array([len(record) for record in records], np.int64)
         self._where, self._lengths = where, lengths
-        self._instructions = [record.instruction for record in records]
         self._first_frame = np.concatenate([[0], np.cumsum(lengths + 1)])
         self._first_action = np.concatenate([[0], np.cumsum(lengths)])
         self.frame_episode = np.repeat(np.arange(len(records)), lengths + 1)
@@ -136,8 +136,9 @@ class Windows:
         position = self._first_frame[episode][:, None] + inside
         actions, action_mask = self._chunk(indices)
         pictures = self._pictures(position, frames)
-        context = Context(pictures[:, :self.history], torch.from_numpy(self.states[position[:, :self.history]]),
-                          tuple(self._instructions[number] for number in episode), torch.from_numpy(self._has_state[episode]))
+        said = tuple(self._records[e].instruction_at(t) for e, t in zip(episode.tolist(), step.tolist(), strict=True))
+        context = Context(pictures[:, :self.history], torch.from_numpy(self.states[position[:, :self.history]]), said,
+                          torch.from_numpy(self._has_state[episode]))
         return Batch(
             context=context, future=pictures[:, self.history:], future_mask=torch.from_numpy(ahead <= length[:, None]),
             action=torch.from_numpy(actions), action_mask=torch.from_numpy(action_mask),

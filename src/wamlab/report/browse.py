@@ -16,6 +16,7 @@ from numpy import ndarray
 from ..data.atomic import write_whole
 from ..data.formats import depth
 from ..data.formats.lerobot import LeRobot
+from ..data.instructions import spoken
 from ..data.kinds import is_store
 from ..data.store import EpisodeStore
 from ..errors import DataError
@@ -111,7 +112,8 @@ def stored(store: EpisodeStore, wanted: list[int]) -> Iterator[Shown]:
     for index in wanted:
         episode = store[index]
         films = {name: coloured(depth.unpack(f)) if name.endswith(depth.SUFFIX) else f for name, f in episode.frames.items()}
-        note = f"{episode.instruction} ({'solved' if episode.solved else 'not solved'}; {episode.meta.get('source', '')})"
+        outcome = "solved" if episode.solved else "not solved"
+        note = f"{spoken(episode.instructions)} ({outcome}; {episode.meta.get('source', '')})"
         assert episode.has_action is not None
         yield Shown(f"episode {index}", note, films, np.where(episode.has_state, episode.state, np.nan),
                     np.where(episode.has_action[:, None], episode.action, np.nan))
@@ -124,6 +126,6 @@ def recorded(dataset: LeRobot, wanted: list[int]) -> Iterator[Shown]:
         length = dataset.length(index)
         films = {name: coloured(dataset.frames(index, name)) for name in dataset.info.cameras}
         blank = np.zeros((length, 0), np.float32)
-        text = dataset.instruction(index, int(columns["task_index"].reshape(-1)[0]))
+        text = spoken(dataset.instructions(index, columns["task_index"]))
         yield Shown(f"episode {index}", text, films, columns.get("observation.state", blank).reshape(length, -1),
                     columns.get("action", blank).reshape(length, -1))

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from ..data.instructions import spoken
 from ..types import Episode, Imagined
 from .media import beside, jpeg, mp4, png
 from .view import Film, Strip
@@ -73,7 +74,7 @@ def film(title: str, episode: Episode) -> Film:
     first = int(np.argmax(episode.success[1:])) + 1 if episode.solved else len(episode)
     return Film(title, episode.solved, mp4(both, FPS), png(both[len(both) // 2]),
                 f"Film of an episode of {episode.task}, {outcome}: left the executed frames, right the imagined ones",
-                decisions(episode), f"{outcome} after {first} steps; “{episode.instruction}”")
+                decisions(episode), f"{outcome} after {first} steps; “{spoken(episode.instructions)}”")
 
 
 def pick(episodes: Iterable[Episode], successes: int = 2, failures: int = 2) -> list[Episode]:

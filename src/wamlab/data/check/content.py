@@ -41,9 +41,10 @@ def check_values(record: Record, source: Source) -> list[Finding]:
                                  f"action {name} leaves its limits {len(beyond)} times, first row {row}",
                                  f"{low[channel]:g} to {high[channel]:g}", f"{record.action[row, channel]:g}",
                                  "correct the limits of the spec, or the unit of the actions"))
-    if not record.instruction.strip():
+    silent = [start for start, text in record.instructions if not text.strip()]
+    if silent:
         found.append(Finding("instruction", "warning", record.file, "task_index", record.index,
-                             "the episode has no instruction",
+                             "the episode has no instruction" + (f" from row {silent[0]} on" if silent[0] else ""),
                              "what is to be done, in words", "nothing", "add the task's text"))
     return found
 

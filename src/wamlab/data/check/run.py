@@ -69,7 +69,7 @@ def check_content(source: Source, progress: Progress | None = None) -> list[Find
         thumbs = {camera: shrink(frames, 8).reshape(len(frames), -1) for camera, frames in record.frames.items()}
         bright = {camera: frames.reshape(len(frames), -1).mean(1) for camera,
                   frames in record.frames.items() if frames.dtype == np.uint8}
-        light = Record(record.index, record.file, record.state, record.action, record.success, {}, record.instruction,
+        light = Record(record.index, record.file, record.state, record.action, record.success, {}, record.instructions,
                        record.files,
                        meta=record.meta)
         kept.append(Numbers(light, thumbs))

@@ -14,6 +14,7 @@ from ...errors import WamError
 from ...spec import ActionKind
 from ..formats.lerobot import LeRobot
 from ..formats.sidecar import Sidecar
+from ..instructions import Instructions
 from ..store import EpisodeStore
 from .finding import Finding, from_error
 from .stated import Stated
@@ -32,7 +33,7 @@ class Record:
     """None: the dataset does not say"""
     frames: Mapping[str, ndarray]
     """per camera uint8 [T+1, h, w, 3], or uint16 [T+1, h, w] for depth"""
-    instruction: str
+    instructions: Instructions
     files: Mapping[str, str]
     """per camera: where its pictures lie"""
     captured: Mapping[str, ndarray] = field(default_factory=dict)
@@ -86,7 +87,7 @@ class StoreSource:
             name, states, actions = str(file), len(self.state_names), len(self.action_names)
             yield Record(index, name, episode.state[:, :states].astype(np.float64),
                          episode.action[:, :actions].astype(np.float64), episode.success,
-                         episode.frames, episode.instruction, dict.fromkeys(episode.frames, name), meta=episode.meta)
+                         episode.frames, episode.instructions, dict.fromkeys(episode.frames, name), meta=episode.meta)
 
 
 class LeRobotSource:
@@ -133,7 +134,7 @@ class LeRobotSource:
         meta = said.get("meta")
         return Record(
             index, str(dataset.root / row.data), state, action[:-1], success,
-            frames, dataset.instruction(index, int(columns["task_index"].reshape(-1)[0])),
+            frames, dataset.instructions(index, columns["task_index"]),
             {name: str(dataset.root / (row.videos[name].path if name in row.videos else row.data)) for name in info.cameras},
             {name.removeprefix("capture_time_ns."): columns[name].reshape(-1) for name in extra if name.startswith("capture")},
             {name.removeprefix("camera_flags."): columns[name].reshape(-1) for name in extra

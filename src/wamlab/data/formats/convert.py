@@ -183,8 +183,8 @@ def read_episode(dataset: LeRobot, index: int, spec: TaskSpec, sidecar: Sidecar 
     meta["last_action"] = [float(value) for value in action[-1]]
     if "next.success" not in columns:
         meta["success"] = "unknown"
-    instruction = dataset.instruction(index, int(columns["task_index"].reshape(-1)[0]))
-    return Episode(spec.task, instruction, frames, values, action[:-1].copy(), success,
+    (_, instruction), *later = dataset.instructions(index, columns["task_index"])
+    return Episode(spec.task, instruction, frames, values, action[:-1].copy(), success, later=tuple(later),
                    truth={name.removeprefix("truth."): columns[name].astype(np.float64) for name in extras
                           if name.startswith("truth.")}, imitate=imitate, meta=meta,
                    modalities={name.removeprefix(MODALITY): _shaped(columns[name], meta, name.removeprefix(MODALITY))

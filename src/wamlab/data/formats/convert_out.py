@@ -73,7 +73,7 @@ def export_lerobot(source: EpisodeStore, target: str | Path, *, video: Literal["
             frames = {CAMERA + name: depth.unpack(value) if name.endswith(depth.SUFFIX) else value for name,
                       value in episode.frames.items()}
             number = writer.add(episode_columns(episode, [entity.name for entity in entities], spec), frames,
-                                episode.instruction)
+                                [episode.instruction_at(t) for t in range(len(episode) + 1)])
             said[number] = {"meta": dict(episode.meta), "solved_at_start": bool(episode.success[0]), "index": index}
             if progress:
                 progress(done + 1, len(indices))

@@ -21,6 +21,7 @@ from numpy import ndarray
 
 from ...errors import DataError, UnknownName
 from ...reading import inside
+from ..instructions import Instructions, changes
 from .features import DEFAULTS, NUMBERS, PICTURES, Info, read_info
 from .frames import Videos
 from .index import Row, read_rows, read_tasks
@@ -141,6 +142,10 @@ class LeRobot:
         """The task's text of a row: by its task index, else the first that the table of episodes names."""
         tasks = self.row(index).tasks
         return self.tasks.get(task_index, tasks[0] if tasks else "")
+
+    def instructions(self, index: int, rows: Int64[ndarray, "N 1"]) -> Instructions:
+        """The tasks' texts in an episode, and the row from which on each holds, by the column task_index."""
+        return changes(self.instruction(index, number) for number in rows.reshape(-1).tolist())
 
     @property
     def extra(self) -> tuple[str, ...]:

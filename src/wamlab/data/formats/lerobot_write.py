@@ -6,7 +6,7 @@ Start and end of an episode in its video are frame numbers divided by the rate, 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,8 @@ def video_info(size: tuple[int, ...], fps: int, codec: str, pixels: str) -> dict
             "video.fps": fps, "video.channels": 3, "has_audio": False}
 
 
-def default_columns(length: int, fps: int, episode: int, first: int, task: int) -> dict[str, ndarray]:
-    """The columns that every dataset has, for one episode."""
+def default_columns(length: int, fps: int, episode: int, first: int, task: int | Sequence[int]) -> dict[str, ndarray]:
+    """The columns that every dataset has, for one episode; `task` is one number, or one per row."""
     t = np.arange(length)
     return {"timestamp": (t / fps).astype(np.float32), "frame_index": t, "episode_index": np.full(length, episode),
             "index": first + t,
@@ -134,20 +134,22 @@ class Writer:
         self._data: tuple[int, Path, pq.ParquetWriter] | None = None
         self._videos: dict[str, tuple[int, Path, VideoWriter]] = {}
 
-    def add(self, columns: Mapping[str, Any], frames: Mapping[str, ndarray], task: str) -> int:
+    def add(self, columns: Mapping[str, Any], frames: Mapping[str, ndarray], task: str | Sequence[str]) -> int:
         """Append an episode; returns its index.
 
         Args:
             columns: [N, *shape] per feature that is no picture and no default column.
             frames: uint8 [N, h, w, 3] per camera, uint16 [N, h, w] for depth.
+            task: one sentence, or one per row.
         """
         index, length = len(self.episodes), len(next(iter(columns.values())))
-        if task not in self.tasks:
-            self.tasks.append(task)
-        number = self.tasks.index(task)
-        every = dict(columns) | default_columns(length, self.fps, index, self.frames, number)
+        texts = [task] * length if isinstance(task, str) else list(task)
+        own = list(dict.fromkeys(texts))
+        self.tasks += [text for text in own if text not in self.tasks]
+        number = {text: self.tasks.index(text) for text in own}
+        every = dict(columns) | default_columns(length, self.fps, index, self.frames, [number[text] for text in texts])
         pictures = {name: frames[name] for name, feature in self.features.items() if feature.dtype == "image"}
-        said: dict[str, Any] = {"episode_index": index, "tasks": [task], "length": length, "dataset_from_index": self.frames,
+        said: dict[str, Any] = {"episode_index": index, "tasks": own, "length": length, "dataset_from_index": self.frames,
                                 "dataset_to_index": self.frames + length, "meta/episodes/chunk_index": 0,
                                 "meta/episodes/file_index": 0}
         piece = self._rows(episode_table(every | pictures, self.features))

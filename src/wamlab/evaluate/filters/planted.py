@@ -142,8 +142,10 @@ def _elsewhere(world: PushWorld, scene: int, generator: np.random.Generator) -> 
 def _without_start(episode: Episode) -> Episode:
     """The episode without its first LAG steps: what is late would otherwise stand still there, which gives it away."""
     seen, done = slice(LAG, None), slice(LAG, None)
+    later = tuple((start - LAG, text) for start, text in episode.later if start > LAG)
     assert episode.imitate is not None
-    return replace(episode, frames={name: value[seen] for name, value in episode.frames.items()}, state=episode.state[seen],
+    return replace(episode, instruction=episode.instruction_at(LAG), later=later, state=episode.state[seen],
+                   frames={name: value[seen] for name, value in episode.frames.items()},
                    action=episode.action[done], success=episode.success[seen], imitate=episode.imitate[done], has_action=None,
                    truth={name: value[seen] for name, value in episode.truth.items()})
 
