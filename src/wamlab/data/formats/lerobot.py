@@ -29,6 +29,7 @@ from .pictures import pictures
 from .tables import numbers, open_parquet, read_table
 from .video import VideoInfo
 
+
 class LeRobot:
     """A LeRobot dataset on disk, read-only."""
 
