@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...reading import PIXELS, fill, read_json, safe_name, table, whole, words
+from .channels import channel_names
 
 PICTURES = ("video", "image")
 NUMBERS = {"float32": np.float32, "float64": np.float64, "float16": np.float16, "int64": np.int64, "int32": np.int32,
@@ -124,8 +125,10 @@ def read_feature(entry: Any, where: str) -> Feature:
     shape = tuple(whole(side, f"{where}.shape", 1, PIXELS) for side in given)
     if int(np.prod([float(side) for side in shape])) > PIXELS * 4:
         raise DataError("the shape is too large", where=f"{where}.shape", expected=f"at most {PIXELS * 4} numbers", got=shape)
-    names = flat_names(entry.get("names"))
     if dtype in PICTURES:
+        said = entry.get("names")
+        said = said[0] if isinstance(said, list) and len(said) == 1 and isinstance(said[0], list) else said
+        names = tuple(map(str, said)) if isinstance(said, list) else ()
         if len(shape) != 3 or len(names) not in (0, 3):
             raise DataError("a picture has three sides", where=f"{where}.shape and names", expected="height, width, channels",
                             got=f"{shape}, {', '.join(names)[:80]}")
@@ -134,23 +137,10 @@ def read_feature(entry: Any, where: str) -> Feature:
         if shape[2] not in (1, 3, 4):
             raise DataError("a picture of so many channels is not read", where=f"{where}.shape", expected="1, 3 or 4",
                             got=shape[2])
-    elif names and len(shape) == 1 and len(names) != shape[0]:
-        raise DataError("names and shape differ", where=f"{where}.names", expected=f"{shape[0]} names", got=len(names))
+    else:
+        names = channel_names(entry.get("names"), shape, where) if dtype in NUMBERS else ()
     info = entry.get("info", entry.get("video_info"))
     return Feature(dtype, shape, names, info if isinstance(info, dict) else {})
-
-
-def flat_names(names: Any) -> tuple[str, ...]:
-    """The names of a feature, whether listed or in a table of lists; empty where there are none."""
-    match names:
-        case list() | tuple():
-            return tuple(map(str, names))
-        case dict() if all(isinstance(part, list) for part in names.values()):
-            return tuple(str(name) for part in names.values() for name in part)
-        case dict():
-            return tuple(map(str, names))
-        case _:
-            return ()
 
 
 def place(info: Info, kind: str, chunk: int, file: int, camera: str) -> Path:

@@ -9,17 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from ...errors import DataError
 from ...reading import NUMBER, inside, read_lines, table, whole, words
 from .features import Info, place
-from .tables import open_parquet, read_table
+from .tables import open_parquet
+from .tables import read_lines as table_lines
 
 PIECE = re.compile(r"chunk-\d{3,}/file-\d{3,}\.parquet")
+EPISODES = 1_000_000
+"""episodes, and tasks, that a dataset may have"""
+LISTED = 20_000_000
+"""statistics of all episodes together that are read"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Span:
     """An episode's part of a video file, in seconds as the dataset says them."""
 
@@ -30,7 +33,7 @@ class Span:
     """NaN where the dataset does not say"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One episode, as the dataset says."""
 
@@ -68,8 +71,8 @@ def read_tasks(root: Path, info: Info) -> dict[int, str]:
     if text is None or "task_index" not in names:
         raise DataError("the table of tasks lacks a column", where=file, expected="task_index and the task's text",
                         got=", ".join(names))
-    rows = read_table(file, ["task_index", text]).to_pylist()
-    return {whole(row["task_index"], f"{file}, field task_index"): words(row[text], f"{file}, field {text}") for row in rows}
+    return {whole(row["task_index"], f"{file}, field task_index"): words(row[text], f"{file}, field {text}")
+            for row in table_lines(file, ["task_index", text], EPISODES)}
 
 
 def read_rows(root: Path, info: Info) -> list[Row]:
@@ -81,7 +84,7 @@ def read_rows(root: Path, info: Info) -> list[Row]:
     if not files and info.episodes:
         raise DataError("the table of episodes is missing", where=root / "meta/episodes", expected="chunk-000/file-000.parquet",
                         got="nothing", fix="a recording that was killed before it was finished cannot be read; record again")
-    rows = []
+    rows = list[Row]()
     videos = [name for name, feature in info.features.items() if feature.dtype == "video"]
     for path in files:
         file = inside(root, path)
@@ -90,7 +93,7 @@ def read_rows(root: Path, info: Info) -> list[Row]:
         wanted += [f"videos/{name}/{part}" for name in videos for part in ("chunk_index", "file_index", "from_timestamp",
                                                                            "to_timestamp")]
         rows += [_row_v3(line, info, videos, f"{file}, row {number}") for number,
-                 line in enumerate(read_table(file, wanted).to_pylist())]
+                 line in enumerate(table_lines(file, wanted, EPISODES - len(rows)))]
     return rows
 
 
@@ -148,8 +151,7 @@ def statistics_columns(root: Path) -> dict[int, dict[str, dict[str, Any]]]:
     for path in piece_files(root, "meta/episodes"):
         file = inside(root, path)
         names = [name for name in open_parquet(file).schema_arrow.names if name.startswith("stats/")]
-        read: pa.Table = read_table(file, ["episode_index", *names])
-        for line in read.to_pylist():
+        for line in table_lines(file, ["episode_index", *names], LISTED // (len(names) + 1)):
             kept = found.setdefault(whole(line["episode_index"], f"{file}, field episode_index"), {})
             for name in names:
                 feature, _, statistic = name.removeprefix("stats/").rpartition("/")

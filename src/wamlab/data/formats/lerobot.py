@@ -20,13 +20,13 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from ...errors import DataError, UnknownName
-from ...reading import inside
 from ..instructions import Instructions, changes
 from .features import DEFAULTS, NUMBERS, PICTURES, Info, read_info
 from .frames import Videos
 from .index import Row, read_rows, read_tasks
 from .pictures import pictures
-from .tables import numbers, open_parquet, read_table
+from .rows import Rows
+from .tables import numbers
 from .video import VideoInfo
 
 
@@ -37,12 +37,12 @@ class LeRobot:
         self.root, self.info, self.tasks, self.rows = root, info, tasks, rows
         self._by_index = {row.index: row for row in rows}
         if len(self._by_index) < len(rows):
-            twice = next(row for number, row in enumerate(rows) if any(row.index == other.index for other in rows[:number]))
+            last = {row.index: number for number, row in enumerate(rows)}
+            twice = next(row for number, row in enumerate(rows) if last[row.index] != number)
             raise DataError(f"there are two episodes {twice.index}", where=f"{twice.source}, field episode_index",
                             expected="a number of its own for each episode", got=twice.index, fix="renumber the episodes")
         self.videos = Videos(root, info, rows)
-        self._positions: dict[Path, Int64[ndarray, "N"]] = {}
-        self._table: tuple[tuple[Path, tuple[int, ...]], pa.Table] | None = None
+        self.parts = Rows(root, info)
 
     @classmethod
     def open(cls, root: str | Path) -> LeRobot:
@@ -84,7 +84,7 @@ class LeRobot:
         """
         row = self.row(index)
         names = list(self.info.columns) if names is None else list(names)
-        part, file = self._part(row, names)
+        part, file = self.parts.part(row, names)
         return {name: self._column(part[name], name, f"{file}, field {name}") for name in names}
 
     def _column(self, column: pa.ChunkedArray, name: str, where: str) -> ndarray:
@@ -94,31 +94,6 @@ class LeRobot:
         if column.null_count or not pa.types.is_string(column.type):
             raise DataError("the column holds no text", where=where, expected="text", got=column.type)
         return np.array(column.to_pylist(), object)
-
-    def _part(self, row: Row, names: Sequence[str]) -> tuple[pa.Table, Path]:
-        """The rows of one episode, found by `episode_index` and contiguous."""
-        file = inside(self.root, row.data)
-        if file not in self._positions:
-            found = read_table(file, ["episode_index"])["episode_index"]
-            self._positions[file] = numbers(found, self.info.features["episode_index"],
-                                            f"{file}, field episode_index").reshape(-1)
-        at = np.flatnonzero(self._positions[file] == row.index)
-        if len(at) != row.length or (len(at) and at[-1] - at[0] + 1 != len(at)):
-            raise DataError(f"episode {row.index} has not the rows that it should have", where=f"{file}, field episode_index",
-                            expected=f"{row.length} rows in a row ({row.source}, field length)",
-                            got=f"{len(at)} rows" + ("" if len(at) != row.length else ", not in a row"),
-                            fix="drop the episode, or write the dataset again")
-        if not len(at):
-            raise DataError(f"episode {row.index} is empty", where=f"{row.source}, field length", expected="at least one row",
-                            got=0)
-        source = open_parquet(file)
-        ends = np.cumsum([source.metadata.row_group(number).num_rows for number in range(source.num_row_groups)])
-        groups = tuple(range(int(np.searchsorted(ends, at[0], "right")), int(np.searchsorted(ends, at[-1], "right")) + 1))
-        first = int(ends[groups[0] - 1]) if groups[0] else 0
-        key = (file, groups)
-        if self._table is None or self._table[0] != key or not set(names) <= set(self._table[1].column_names):
-            self._table = key, read_table(file, list(dict.fromkeys([*self.info.columns, *names])), groups)
-        return self._table[1].slice(int(at[0]) - first, row.length), file
 
     def video(self, index: int, camera: str) -> tuple[VideoInfo, int]:
         """The video file of an episode's camera and the number of its first frame there. Raises DataError."""
@@ -135,7 +110,7 @@ class LeRobot:
             raise UnknownName("camera", camera, self.info.cameras)
         row, feature = self.row(index), self.info.features[camera]
         if feature.dtype == "image":
-            part, file = self._part(row, [camera])
+            part, file = self.parts.part(row, [camera])
             return pictures(part[camera], feature, f"{file}, field {camera}, episode {index}")
         return self.videos.frames(row, camera)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,15 @@ from ...reading import PARQUET_LIMIT
 from .features import NUMBERS, Feature
 from .pictures import png
 
+WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "FLOAT": 4, "DOUBLE": 8, "INT96": 12}
+"""bytes of one number as it is stored"""
+CELLS = 2**30
+"""bytes that the numbers and texts of one reading may take up in memory; a few encoded bytes can stand for all of them"""
+ROWS = 20_000_000
+"""rows of one table"""
+BATCH = 1024
+"""rows that are read before what they take up is looked at again"""
+
 
 def open_parquet(file: Path) -> pq.ParquetFile:
     """A parquet file that does not unpack to more than is read. Raises DataError."""
@@ -24,29 +33,86 @@ def open_parquet(file: Path) -> pq.ParquetFile:
         source = pq.ParquetFile(file, page_checksum_verification=True)
         meta = source.metadata
         size = sum(meta.row_group(number).total_byte_size for number in range(meta.num_row_groups))
+        names = source.schema_arrow.names
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError("the table is damaged", where=file, expected="a parquet file", got=str(error)[:160],
                         fix="copy the file again; a table that was open when its writer died cannot be repaired") from error
     if size > PARQUET_LIMIT:
         raise DataError("the table unpacks to too much", where=file, expected=f"at most {PARQUET_LIMIT} bytes", got=size)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError("two columns of the table have one name", where=f"{file}, field {twice}",
+                        expected="a name of its own for each", got=twice, fix="write the dataset again with its tool")
     return source
 
 
-def read_table(file: Path, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None) -> pa.Table:
-    """Some columns (None: all) of some row groups (None: all). Raises DataError."""
+def read_table(file: Path, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None,
+               rows: int = ROWS) -> pa.Table:
+    """Some columns (None: all) of some row groups (None: all).
+
+    What they take up is counted from the file's own metadata before anything is read, however few bytes encode them.
+
+    Args:
+        rows: how many the whole table may have.
+
+    Raises:
+        DataError: for a column that is missing, damage, and more than `rows` rows or `CELLS` bytes.
+    """
     source = open_parquet(file)
     missing = [name for name in columns or () if name not in source.schema_arrow.names]
     if missing:
         raise DataError(f"the column {missing[0]} is missing", where=f"{file}, field {missing[0]}", expected=missing[0],
                         got=", ".join(source.schema_arrow.names)[:300], fix="write the dataset again with its tool")
+    chosen = list(range(source.num_row_groups)) if groups is None else list(groups)
+    size, encoded = _cost(source, columns, chosen)
+    if source.metadata.num_rows > rows or size > CELLS:
+        raise DataError("the table holds more than is read at once", where=file, expected=f"at most {rows} rows, {CELLS} bytes",
+                        got=f"{source.metadata.num_rows} rows, {size} bytes",
+                        fix="split the table into smaller files or row groups, as its tool does")
     try:
-        chosen = list(range(source.num_row_groups)) if groups is None else list(groups)
-        read = source.read_row_groups(chosen, columns=None if columns is None else list(columns), use_threads=False)
+        names = None if columns is None else list(columns)
+        read = (_bounded(source, names, chosen, file, CELLS + 4 * encoded) if encoded else
+                source.read_row_groups(chosen, columns=names, use_threads=False))
         read.validate(full=True)
         return read
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise DataError("the table is damaged", where=file, expected="a parquet file", got=str(error)[:160],
                         fix="copy the file again") from error
+
+
+def read_lines(file: Path, columns: Sequence[str], rows: int) -> Iterator[dict[str, Any]]:
+    """The rows of a table as Python values, a few at a time. Raises DataError."""
+    for part in read_table(file, columns, rows=rows).to_batches(BATCH):
+        yield from part.to_pylist()
+
+
+def _cost(source: pq.ParquetFile, columns: Sequence[str] | None, groups: Sequence[int]) -> tuple[int, int]:
+    """(bytes that the numbers take up in memory, bytes in the file of texts and pictures, whose length only reading tells)."""
+    size = encoded = 0
+    for group in groups:
+        part = source.metadata.row_group(group)
+        for number in range(part.num_columns):
+            column = part.column(number)
+            path = column.path_in_schema
+            if columns is not None and not any(path == name or path.startswith(f"{name}.") for name in columns):
+                continue
+            size += column.num_values * WIDTHS.get(column.physical_type, 16)
+            encoded += 0 if column.physical_type in WIDTHS else max(column.total_compressed_size, 1)
+    return size, encoded
+
+
+def _bounded(source: pq.ParquetFile, columns: list[str] | None, groups: list[int], file: Path, limit: int) -> pa.Table:
+    """The rows, a few at a time, so that texts which the file holds once cannot unpack to more than `limit` bytes."""
+    parts, taken = list[pa.RecordBatch](), 0
+    schema = source.schema_arrow if columns is None else pa.schema([source.schema_arrow.field(name) for name in columns])
+    rows = min(BATCH, max((source.metadata.row_group(group).num_rows for group in groups), default=1))
+    for part in source.iter_batches(max(rows, 1), row_groups=groups, columns=columns, use_threads=False):
+        parts.append(part)
+        taken += part.nbytes
+        if taken > limit:
+            raise DataError("the table unpacks to too much", where=file, expected=f"at most {limit} bytes", got=f"over {taken}",
+                            fix="split the table into smaller files or row groups, as its tool does")
+    return pa.Table.from_batches(parts, parts[0].schema if parts else schema)
 
 
 def numbers(column: pa.ChunkedArray, feature: Feature, where: str) -> ndarray:
@@ -62,7 +128,21 @@ def numbers(column: pa.ChunkedArray, feature: Feature, where: str) -> ndarray:
     if values.null_count or len(values) != rows * int(np.prod(feature.shape)):
         raise DataError("the column has another shape", where=where, expected=f"{rows} x {list(feature.shape)}",
                         got=f"{len(values)} numbers, {values.null_count} of them empty")
-    return values.to_numpy(zero_copy_only=False).astype(NUMBERS[feature.dtype], copy=False).reshape(rows, *feature.shape)
+    made = _fitting(values.to_numpy(zero_copy_only=False), np.dtype(NUMBERS[feature.dtype]), where)
+    return made.reshape(rows, *feature.shape)
+
+
+def _fitting(values: ndarray, kind: np.dtype[Any], where: str) -> ndarray:
+    """Numbers of the stated type. Raises DataError for one that it cannot hold: 300 in eight bits, 0.5 among whole numbers."""
+    if values.dtype == kind:
+        return values
+    with np.errstate(over="ignore", invalid="ignore"):
+        made = values.astype(kind)
+        kept = made == values if kind.kind in "iub" else np.isfinite(made) | ~np.isfinite(values.astype(np.float64))
+    if not kept.all():
+        raise DataError("a number does not fit the column's type", where=where, expected=str(kind),
+                        got=values[int(np.argmin(kept))], fix="write the dataset again with its tool")
+    return made
 
 
 def arrow_type(feature: Feature) -> pa.DataType:
