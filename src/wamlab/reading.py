@@ -32,6 +32,9 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]{0,199}")
 WIDTH = re.compile(r"|0?\d{1,2}d")
 DEPTH = 64
 """levels of lists and tables in a JSON text"""
+LEVELS = np.zeros(256, np.int8)
+"""per byte, how many levels deeper it leads"""
+LEVELS[[91, 123]], LEVELS[[93, 125]] = 1, -1
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """what would be obeyed by a terminal, or cannot be written: escapes, directions, halves of characters; not tab and line feed"""
@@ -153,49 +156,54 @@ def parse_json(content: bytes, where: str, nan: bool = False) -> Any:
         DataError: for what is no JSON or not UTF-8, is nested deeper than `DEPTH`, names a field of a table twice, or holds a
             number that is not finite or beyond 64 bits, or half a character.
     """
-    def refuse(problem: str, got: object, error: Exception | None = None) -> DataError:
-        out = DataError(problem, where=where, expected="JSON", got=str(got)[:120],
-                        fix="copy the file again, or repair it")
-        out.__cause__ = error
-        return out
-
-    def fraction(text: str) -> float:
-        value = float(text)
-        if not nan and not math.isfinite(value):
-            raise refuse("the file holds a number that is not finite", text)
-        return value
-
-    def integer(text: str) -> int:
-        if len(text) > 20 or not -2**63 <= int(text) < 2**64:
-            raise refuse("the file holds a number that is too large", text)
-        return int(text)
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) < len(pairs):
-            names = [name for name, _ in pairs]
-            raise refuse("a field stands twice in one table", next(name for name in names if names.count(name) > 1))
-        return made
-
     try:
         if _deep(content):
-            raise refuse("the file is nested too deeply", f"more than {DEPTH} levels")
-        value = json.loads(content, parse_constant=fraction, parse_float=fraction, parse_int=integer, object_pairs_hook=once)
-    except (ValueError, RecursionError) as error:
-        raise refuse("the file is damaged", error, error) from error
-    if SURROGATE.search(content):
-        try:
+            raise _Refused("the file is nested too deeply", f"more than {DEPTH} levels")
+        value = (WITH_NAN if nan else FINITE).decode(content.removeprefix(b"\xef\xbb\xbf").decode())
+        if SURROGATE.search(content):
             json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            raise refuse("the file holds half a character", error, error) from error
+    except (ValueError, RecursionError) as error:
+        problem, got = ("the file holds half a character", error) if isinstance(error, UnicodeEncodeError) else (
+            error.args if isinstance(error, _Refused) else ("the file is damaged", error))
+        raise DataError(problem, where=where, expected="JSON", got=shown(got)[:120],
+                        fix="copy the file again, or repair it") from error
     return value
+
+
+class _Refused(ValueError):
+    """(problem, got): JSON, but not of the kind that is read here."""
+
+
+def _fraction(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise _Refused("the file holds a number that is not finite", text)
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text) > 20 or not -2**63 <= int(text) < 2**64:
+        raise _Refused("the file holds a number that is too large", text)
+    return int(text)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Refused("a field stands twice in one table", next(name for name in names if names.count(name) > 1))
+    return made
+
+
+FINITE = json.JSONDecoder(parse_constant=_fraction, parse_float=_fraction, parse_int=_integer, object_pairs_hook=_once)
+WITH_NAN = json.JSONDecoder(parse_constant=float, parse_float=float, parse_int=_integer, object_pairs_hook=_once)
 
 
 def _deep(content: bytes) -> bool:
     """Whether brackets are nested more than `DEPTH` levels; brackets in texts do not count."""
-    signs = np.frombuffer(content, np.uint8)
-    change = np.isin(signs, (91, 123)).astype(np.int32) - np.isin(signs, (93, 125))
-    if np.cumsum(change).max(initial=0) <= DEPTH:
+    if content.count(b"[") + content.count(b"{") <= DEPTH:
+        return False
+    if np.cumsum(LEVELS[np.frombuffer(content, np.uint8)], dtype=np.int32).max(initial=0) <= DEPTH:
         return False
     bare = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", content)
     depth = deepest = 0

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
+from .. import reading
 from ..errors import DataError
+from ..reading import parse_json, table, whole, words
 from ..spec import TaskSpec
 from ..types import Episode, Imagined
 
 DTYPES = {"state": np.float32, "action": np.float32, "success": np.bool_, "imitate": np.bool_}
 OPTIONAL = {"has_action": np.bool_}
 """written only where not everything is True"""
+NDIM = {"state": 2, "action": 2, "success": 1, "imitate": 1, "has_action": 1, "frames": 4, "truth": 2}
 
 
 def pack(episode: Episode) -> tuple[dict[str, ndarray], str]:
@@ -39,38 +43,75 @@ def pack(episode: Episode) -> tuple[dict[str, ndarray], str]:
     said |= {"later": [[start, text] for start, text in episode.later]} if episode.later else {}
     try:
         text = json.dumps(said, allow_nan=False)
-    except (TypeError, ValueError) as error:
+        parse_json(text.encode(), "meta")  # what could not be read again is not written
+    except (TypeError, ValueError, RecursionError, DataError) as error:
         raise DataError("the episode's provenance is not JSON", where=f"{episode.task}, field meta",
                         expected="strings, finite numbers, lists and tables", got=error) from error
     return {name: np.ascontiguousarray(value) for name, value in arrays.items()}, text
 
 
-def unpack(arrays: dict[str, ndarray], text: str, file: Path, with_imagined: bool = True) -> Episode:
+def unpack(arrays: Mapping[str, ndarray], said: Mapping[str, Any], file: Path, with_imagined: bool = True) -> Episode:
     """The inverse of `pack`. Raises DataError naming the file and the field."""
     try:
-        said = json.loads(text)
-        task, instruction, meta = str(said["task"]), str(said["instruction"]), dict(said["meta"])
-        has_state = bool(said.get("has_state", True))
-        later = tuple((int(start), str(text)) for start, text in said.get("later", ()))
-        imagined = tuple(
-            Imagined(int(r["step"]), arrays[f"imagined/{number}/action"], tuple(map(int, r["offsets"])),
-                     arrays.get(f"imagined/{number}/frames"), float(r["seconds"]))
-            for number, r in enumerate(said["imagined"] if with_imagined else ()))
-        fields = {name: arrays[name] for name in DTYPES} | {name: arrays[name] for name in OPTIONAL if name in arrays}
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError("the episode file lacks a field", where=file, expected="a whole episode", got=error) from error
+        told = _said(said, arrays, f"{file}, header, field", with_imagined)
+    except DataError as error:
+        raise DataError(f"the episode file lacks a field: {error.problem}", where=error.where, expected=error.expected,
+                        got=error.got) from error
+    for name in DTYPES:
+        require(name in arrays, "the episode file lacks a field", f"{file}, field {name}", "a whole episode", "nothing")
+    fields: dict[str, Any] = {name: arrays[name] for name in (*DTYPES, *OPTIONAL) if name in arrays}
+    for name, value in arrays.items():
+        kind = name.partition("/")[0]
+        require(value.ndim == NDIM.get(kind, max(1, value.ndim)), f"{name} has the wrong number of dimensions",
+                f"{file}, field {name}", NDIM.get(kind, "1 or more"), value.ndim)
     for name, value in fields.items():
         wanted = (DTYPES | OPTIONAL)[name]
         require(value.dtype == wanted, f"{name} has the wrong type", f"{file}, field {name}", wanted.__name__, value.dtype)
     try:
-        return Episode(task, instruction, group(arrays, "frames/"), truth=group(arrays, "truth/"), imagined=imagined,
-                       meta=meta, has_state=has_state, modalities=group(arrays, "modalities/"), later=later, **fields)
+        return Episode(frames=group(arrays, "frames/"), truth=group(arrays, "truth/"), modalities=group(arrays, "modalities/"),
+                       **told, **fields)
     except DataError as error:
         raise DataError(error.problem, where=f"{file}, {error.where}", expected=error.expected, got=error.got,
                         fix=error.fix) from error
 
 
-def group(arrays: dict[str, ndarray], prefix: str) -> dict[str, Any]:
+def _said(said: Mapping[str, Any], arrays: Mapping[str, ndarray], where: str, with_imagined: bool) -> dict[str, Any]:
+    """What a header says, as keyword arguments of `Episode`. Raises DataError."""
+    has_state = said.get("has_state", True)
+    require(isinstance(has_state, bool), "this is no truth value", f"{where} has_state", "true or false", has_state)
+    told, pairs = (_list(said.get(name, default), f"{where} {name}") for name, default in (("imagined", None), ("later", [])))
+    imagined = tuple(_imagined(record, place, arrays, f"{where} imagined/{place}")
+                     for place, record in enumerate(told if with_imagined else ()))
+    require(all(isinstance(pair, list) and len(pair) == 2 for pair in pairs), "these are no instructions", f"{where} later",
+            "pairs of a step and a text", str(pairs)[:80])
+    later = tuple((whole(start, f"{where} later"), words(text, f"{where} later")) for start, text in pairs)
+    texts = {name: words(said.get(name), f"{where} {name}") for name in ("task", "instruction")}
+    return texts | {"later": later, "meta": table(said.get("meta"), f"{where} meta"), "has_state": has_state,
+                    "imagined": imagined}
+
+
+def _list(value: Any, where: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise DataError("a list is expected here", where=where, expected="[...]", got=type(value).__name__)
+    return value
+
+
+def _imagined(said: Any, place: int, arrays: Mapping[str, ndarray], where: str) -> Imagined:
+    """One prediction that was made on the way. Raises DataError."""
+    said = table(said, where)
+    offsets, action = said.get("offsets"), arrays.get(f"imagined/{place}/action")
+    frames = arrays.get(f"imagined/{place}/frames")
+    good = action is not None and action.dtype == np.float32 and action.ndim == 2 and isinstance(offsets, list)
+    if good and frames is not None:
+        good = frames.dtype == np.uint8 and frames.ndim == 4 and len(frames) == len(offsets)
+    if action is None or not good:
+        raise DataError("a prediction is damaged", where=f"{where}/action and frames", got=", ".join(sorted(said)) or "nothing",
+                        expected="actions (float32 [K, A]), offsets, and for each a frame (uint8), if there are frames")
+    return Imagined(whole(said.get("step"), f"{where}.step"), action, tuple(whole(o, f"{where}.offsets") for o in offsets),
+                    frames, reading.number(said.get("seconds"), f"{where}.seconds", 0))
+
+
+def group(arrays: Mapping[str, ndarray], prefix: str) -> dict[str, Any]:
     """The arrays under a prefix, by the rest of their name."""
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 

@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from .. import spec as specs
 from ..errors import DataError, SpecError
+from ..reading import load_json, table
+from ..reading_tensors import load_arrays, text_table
 from ..spec import TaskSpec
 from ..types import Episode
 from .atomic import make_folder, sweep, write_whole
@@ -81,17 +82,11 @@ class EpisodeStore:
         """
         path = Path(path)
         file = path / "dataset.json"
-        try:
-            description = json.loads(file.read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError) as error:
+        if not file.exists():
             raise DataError("there is no dataset here", where=path, expected="a folder with dataset.json",
                             got="no such folder" if not path.is_dir() else "a folder without dataset.json",
-                            fix="check the path, or make one: wam collect TASK --out DIR") from error
-        except OSError as error:
-            raise DataError("the dataset cannot be read", where=file, got=error.strerror) from error
-        except ValueError as error:
-            raise DataError("dataset.json is damaged", where=file, expected="JSON", got=error,
-                            fix="restore the file from a copy, or collect the data again") from error
+                            fix="check the path, or make one: wam collect TASK --out DIR")
+        description = load_json(file)
         if not isinstance(description, dict) or description.get("format") != FORMAT:
             raise DataError("this is no wamlab dataset", where=f"{file}, field format", expected=FORMAT,
                             got=description.get("format") if isinstance(description, dict) else type(description).__name__)
@@ -187,43 +182,37 @@ class EpisodeStore:
     def load(self, index: int, frames: bool = True) -> Episode:
         """As `store[index]`; `frames=False` leaves all pictures and modalities out and reads only the rest."""
         file = self._file(index)
-        arrays, text = read_arrays(file, lambda name: frames or not name.startswith(HEAVY))
-        episode = unpack(arrays, text, file, with_imagined=frames)
+        arrays, said = read_arrays(file, lambda name: frames or not name.startswith(HEAVY))
+        episode = unpack(arrays, said, file, with_imagined=frames)
         check_episode(episode, self.task_spec, file, need_frames=frames)
         return episode
 
     def meta(self, index: int) -> dict[str, Any]:
         """An episode's provenance alone, without reading its arrays."""
         file = self._file(index)
-        _, text = read_arrays(file, lambda name: False)
-        return dict(json.loads(text)["meta"])
+        return table(read_arrays(file, lambda name: False)[1].get("meta"), f"{file}, header, field meta")
 
 
-def read_arrays(file: Path, wanted: Callable[[str], bool]) -> tuple[dict[str, ndarray], str]:
-    """The arrays whose name is `wanted`, verified, and the episode's JSON. Raises DataError."""
+def read_arrays(file: Path, wanted: Callable[[str], bool]) -> tuple[Mapping[str, ndarray], dict[str, Any]]:
+    """The arrays whose name is `wanted`, verified, and what the header says of the episode. Raises DataError."""
     fix = "remove the file and run the command again that made the dataset: it makes what is missing"
+    if not file.exists():
+        raise DataError("there is no such episode", where=file, expected="an episode file", got="nothing")
+    found = load_arrays(file, "the episode file", fix, wanted)
     try:
-        with safe_open(file, framework="numpy") as source:
-            header = source.metadata() or {}
-            names = set(source.keys())
-            arrays = {name: source.get_tensor(name) for name in sorted(names) if wanted(name)}
-        text = header["episode"]
-        sums = json.loads(header["checksums"])
-        whole = zlib.crc32(text.encode()) == int(header["header_checksum"]) and names == set(sums)
-    except FileNotFoundError as error:
-        raise DataError("there is no such episode", where=file, expected="an episode file", got="nothing") from error
-    except OSError as error:
-        raise DataError("the episode cannot be read", where=file, got=error.strerror or error) from error
-    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise DataError("the episode file is damaged", where=file, expected="a whole episode",
-                        got=str(error)[:200], fix=fix) from error
-    for name, array in arrays.items():
+        sums = text_table(found.texts, "checksums", file)
+        said = text_table(found.texts, "episode", file)
+    except DataError as error:
+        raise DataError(f"the episode file is damaged: {error.problem}", where=error.where, expected=error.expected,
+                        got=error.got, fix=fix) from error
+    text = found.texts["episode"]
+    for name, array in found.arrays.items():
         if sums.get(name) != checksum(array):
             raise DataError(f"the episode file is damaged: {name} has changed", where=f"{file}, field {name}",
                             expected=f"checksum {sums.get(name)}", got=checksum(array), fix=fix)
-    if not whole:
+    if found.texts.get("header_checksum") != str(zlib.crc32(text.encode())) or found.names != set(sums):
         raise DataError("the episode file is damaged: its header has changed", where=file, fix=fix)
-    return arrays, text
+    return found.arrays, said
 
 
 def checksum(array: ndarray) -> int:
