@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
+from ..reading import shown
 from .console import print_json, print_table, progress
 
 
@@ -21,6 +22,8 @@ class Umi:
 
     Without --robot the store holds the hand's own poses and what its camera saw. With --robot each recording is retargeted
     to that task's robot, checked against its reach and speed, and executed in the simulator, scene by scene.
+
+    What lies in demos/ and is no demonstration (the pipeline's own folders, a recording whose tracking failed) is listed.
 
     examples:
       wam data umi recordings/kitchen --out data/kitchen
@@ -41,6 +44,12 @@ class Umi:
     """observations a second; with --robot the task's own rate counts"""
     size: tuple[int, int] = (64, 64)
     """height and width of the frames; with --robot the task's own size counts"""
+    gripper: Literal["open", "closed"] | None = None
+    """how the gripper was held in recordings without gripper.csv; default: its width is unknown, and they are refused"""
+    instruction: str = ""
+    """what is done in recordings that do not say; with --robot the task's own counts"""
+    skip_bad: bool = False
+    """leave recordings out that cannot be used, in place of an error"""
     json: bool = False
     """print a JSON document"""
 
@@ -48,26 +57,38 @@ class Umi:
         from ..data.umi import files
 
         calibration = files.read_calibration(self.source, self.calibration)
-        said = {"pose_latency_s": calibration.pose_latency, "width_latency_s": calibration.width_latency,
-                "residual_mm": 1e3 * calibration.residual, "scale": calibration.scale}
+        said = {"pose_latency_s": calibration.pose_latency,
+                "width_latency_s": None if calibration.opening is None else calibration.width_latency,
+                "residual_mm": None if calibration.residual is None else 1e3 * calibration.residual, "scale": calibration.scale}
         if self.robot is None:
             from ..data.umi.convert import import_umi
 
             with progress("import") as tick:
-                store = import_umi(self.source, self.out, calibration, hz=self.hz, size=self.size, progress=tick)
+                store, left = import_umi(self.source, self.out, calibration, hz=self.hz, size=self.size, held=self.gripper,
+                                         instruction=self.instruction, skip_bad=self.skip_bad, progress=tick)
             rows = []
         else:
             from ..control.handheld import retarget_all
 
             with progress("retarget") as tick:
-                store, done = retarget_all(self.source, self.out, self.robot, calibration, scene=self.scene, progress=tick)
+                store, done, left = retarget_all(self.source, self.out, self.robot, calibration, scene=self.scene,
+                                                 held=self.gripper, skip_bad=self.skip_bad, progress=tick)
             rows = [asdict(one) for one in done]
+        episodes = [store.load(index, frames=False) for index in store.indices()]
+        silent = [str(episode.meta.get("recording")) for episode in episodes if not episode.instruction.strip()]
         if self.json:
-            print_json({"out": self.out, "episodes": len(store), "calibration": said, "recordings": rows})
+            print_json({"out": self.out, "episodes": len(store), "calibration": said, "recordings": rows,
+                        "left_out": {one.recording: one.reason for one in left}, "without_instruction": silent})
             return 0
-        print(f"poses are {said['pose_latency_s']:.3f} s late, widths {said['width_latency_s']:.3f} s; the calibration motion "
-              f"fits within {said['residual_mm']:.2f} mm")
+        fit = calibration.residual
+        fits = "" if fit is None else f"; the calibration motion fits within {1e3 * fit:.2f} mm"
+        widths = "" if calibration.opening is None else f", widths {calibration.width_latency:.3f} s"
+        print(f"poses are {calibration.pose_latency:.3f} s late{widths}{fits}")
         if rows:
             print_table("", list(rows[0]), [[f"{v:.1f}" if isinstance(v, float) else v for v in row.values()] for row in rows])
-        print(f"{len(store)} episodes in {self.out}")
+        print(f"{len(store)} episodes in {self.out}, {len(left)} left out")
+        for one in left:
+            print(f"  {shown(one.recording)}: {shown(one.reason)}")
+        if silent:
+            print(f"{len(silent)} recordings do not say what is done in them; --instruction says it for those that are new")
         return 0

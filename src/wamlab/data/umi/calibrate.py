@@ -7,6 +7,7 @@ capture system): irregularly, about two axes, with some openings and closings of
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy import ndarray
 from scipy.optimize import minimize_scalar
 
 from ...errors import DataError
+from ...reading import number, parse_json, table
 from .align import Signal, align_points, align_poses, latency, polished
 from .track import Frame, Track, smooth
 
@@ -39,34 +41,52 @@ class Calibration:
     """the same for the gripper's width"""
     video_latency: float = 0.0
     """the same for frames; that of poses where these come from the same video"""
-    opening: tuple[float, float] = (1.0, 0.0)
-    """(a, b) with the robot's opening = a * width in metres + b"""
-    residual: float = 0.0
-    """metres, root mean square over the calibration motion"""
-    scale: float = 1.0
-    """by how much the tracking would have to be stretched to fit best"""
+    opening: tuple[float, float] | None = None
+    """(a, b) with the robot's opening = a * width in metres + b; None: not known, as the motion was recorded without widths"""
+    residual: float | None = None
+    """metres, root mean square over the calibration motion; None: not known"""
+    scale: float | None = None
+    """by how much the tracking would have to be stretched to fit best; None: not known"""
 
     def to_json(self) -> str:
         return json.dumps({**vars(self), "world": self.world.to_json(), "tool": self.tool.to_json()}, indent=1)
 
     @classmethod
-    def from_json(cls, text: str, where: str) -> Calibration:
-        """Raises DataError naming the field that is no number or frame."""
-        try:
-            said = json.loads(text)
-            numbers = {name: float(said.get(name, default)) for name, default in NUMBERS.items()}
-            a, b = (float(value) for value in said.get("opening", (1.0, 0.0)))
-            frames = {name: said[name] for name in ("world", "tool")}
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise DataError("the calibration is damaged", where=where, expected="world, tool, latencies in seconds, opening",
-                            got=f"{type(error).__name__}: {error}", fix="calibrate again") from error
-        if not np.isfinite([a, b, *numbers.values()]).all():
-            raise DataError("the calibration is damaged", where=where, expected="finite numbers", got=text[:200])
-        return cls(Frame.from_json(frames["world"], f"{where}, field world"),
-                   Frame.from_json(frames["tool"], f"{where}, field tool"), opening=(a, b), **numbers)
+    def from_json(cls, text: bytes, where: str) -> Calibration:
+        """Raises DataError naming the field that is missing, or no number or frame. What was measured must be there, as nothing
+        is the same as zero; `opening` may be null, `residual` and `scale` may be missing."""
+        said = table(parse_json(text, where), where)
+        missing = [name for name in ("world", "tool", *LATENCIES, "opening") if name not in said]
+        if missing:
+            raise DataError(f"the calibration does not say {missing[0]}", where=f"{where}, field {missing[0]}",
+                            expected=f"world, tool, {', '.join(LATENCIES)} (s), opening ([a, b] or null)",
+                            got=", ".join(said)[:200], fix="calibrate again, or say it: 0.0 for a latency that there is not")
+        late = {name: number(said[name], f"{where}, field {name}", -10, 10) for name in LATENCIES}
+        known = {name: number(said[name], f"{where}, field {name}", 0) for name in ("residual", "scale")
+                 if said.get(name) is not None}
+        return cls(Frame.from_json(said["world"], f"{where}, field world"),
+                   Frame.from_json(said["tool"], f"{where}, field tool"),
+                   opening=_line(said["opening"], f"{where}, field opening"), **late, **known)
+
+    def digest(self) -> str:
+        """What tells it from another: a checksum of its numbers to a millionth."""
+        numbers = [*self.world.to_json(), *self.tool.to_json(), self.pose_latency, self.width_latency, self.video_latency,
+                   *(self.opening or ())]
+        return f"{zlib.crc32(' '.join(f'{value + 0.0:.6f}' for value in numbers).encode()):08x}"
 
 
-NUMBERS: dict[str, Any] = {"pose_latency": 0.0, "width_latency": 0.0, "video_latency": 0.0, "residual": 0.0, "scale": 1.0}
+LATENCIES = ("pose_latency", "width_latency", "video_latency")
+
+
+def _line(value: Any, where: str) -> tuple[float, float] | None:
+    """Raises DataError unless it is two numbers or null."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2:
+        raise DataError("the calibration of the opening is damaged", where=where,
+                        expected="[a, b], or null where it is not known",
+                        got=repr(value)[:60], fix="opening = a * width in metres + b")
+    return number(value[0], where), number(value[1], where)
 
 
 def calibrate(device: Track, robot: Track, width: Signal | None = None, opening: Signal | None = None,
@@ -76,7 +96,8 @@ def calibrate(device: Track, robot: Track, width: Signal | None = None, opening:
     Args:
         device: poses of the hand-held camera in the tracking's frame.
         robot: poses of the hand in the robot's base frame, on the robot's clock.
-        width, opening: the gripper's width in metres as the device saw it, and the robot's opening.
+        width, opening: the gripper's width in metres as the device saw it, and the robot's opening; without them the
+            calibration cannot tell an opening from a width.
         tool: where the tool sits on the device, if it is known; without it the motion must turn about two axes.
 
     Raises:
@@ -111,7 +132,7 @@ def calibrate(device: Track, robot: Track, width: Signal | None = None, opening:
         raise DataError("the device and its reference do not fit", where="calibration",
                         expected=f"{1e3 * MISFIT:.0f} mm or less", got=f"{1e3 * residual:.1f} mm",
                         fix="see that the device cannot slip, and that tracking is not lost during the motion")
-    width_late, line = 0.0, (1.0, 0.0)
+    width_late, line = 0.0, None
     if width is not None and opening is not None:
         width_late = latency(opening, width, what="gripper's width")
         slope, start = np.polyfit(np.interp(opening.time + width_late, width.time, width.value), opening.value, 1)

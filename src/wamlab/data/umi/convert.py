@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path as File
 
 import numpy as np
@@ -17,6 +16,7 @@ from ..formats.convert import fit
 from ..formats.video import probe, read_frames
 from ..store import EpisodeStore, code_version
 from . import files
+from .bring import Progress, bring_in, open_store
 from .calibrate import Calibration
 from .path import Path, path_of
 
@@ -64,34 +64,36 @@ def frames(video: File, times: ndarray, size: tuple[int, int]) -> UInt8[ndarray,
 
 
 def import_umi(root: File, target: File, calibration: Calibration, *, hz: float = 10.0, size: tuple[int, int] = (64, 64),
-               progress: Callable[[int, int], None] | None = None) -> EpisodeStore:
-    """Copy recordings into an episode store; those that are there already are left as they are.
+               held: files.Held | None = None, instruction: str = "", skip_bad: bool = False,
+               progress: Progress | None = None) -> tuple[EpisodeStore, tuple[files.LeftOut, ...]]:
+    """Copy recordings into an episode store; those that are there already, by name, are left as they are.
 
     Actions of steps without tracking are unknown. Whether the task was solved is unknown, and said so.
 
+    Args:
+        held: how the gripper was held in recordings without its width.
+        instruction: what is done in recordings that do not say.
+        skip_bad: leave recordings out that cannot be used, in place of an error. Those whose tracking failed are in any case.
+
+    Returns:
+        The store, and what is not in it and why.
+
     Raises:
-        DataError: naming the recording and file that cannot be used, or a recording without a video.
+        DataError: naming the recording and file that cannot be used, or if none can be.
     """
-    folders = files.demonstrations(root)
-    first = files.read(folders[0])
-    spec = TaskSpec(f"umi/{root.resolve().name}", first.instruction, ("main",), size, STATE, ACTION, (), hz, 1000)
-    store = EpisodeStore.open_or_create(target, spec, f"umi@{size[0]}x{size[1]}", {"source": "umi", "hz": hz,
-                                                                                 "name": root.resolve().name})
-    for index, folder in enumerate(folders):
-        if not store.has(index):
-            demonstration = files.read(folder)
-            if demonstration.video is None:
-                raise DataError("the recording has no video", where=folder, expected="raw_video.mp4", got="none",
-                                fix="add it, or retarget to a simulator's robot, which sees for itself: --robot TASK")
-            store.put(index, episode_of(demonstration, calibration, spec))
-        if progress:
-            progress(index + 1, len(folders))
-    return store
+    first = files.described(files.demonstrations(root)[0])[0]
+    spec = TaskSpec(f"umi/{root.resolve().name}", first or instruction, ("main",), size, STATE, ACTION, (), hz, 1000)
+    kept = {"source": "umi", "hz": hz, "name": root.resolve().name}
+    return bring_in(root, target, lambda folder: episode_of(files.read(folder, held, instruction), calibration, spec),
+                    lambda: open_store(target, spec, f"umi@{size[0]}x{size[1]}", kept, calibration),
+                    skip_bad=skip_bad, progress=progress)
 
 
 def episode_of(demonstration: files.Demonstration, calibration: Calibration, spec: TaskSpec) -> Episode:
-    """One recording as an Episode."""
-    assert demonstration.video is not None
+    """One recording as an Episode. Raises DataError naming the file that cannot be used."""
+    if demonstration.video is None:
+        raise DataError("the recording has no video", where=f"{demonstration.name}/raw_video.mp4", expected="a video",
+                        got="none", fix="add it, or retarget to a simulator's robot, which sees for itself: --robot TASK")
     path = path_of(demonstration, calibration, spec.control_hz)
     pictures = frames(demonstration.video, path.track.time + calibration.video_latency, spec.image_size)
     moves = actions(path)
@@ -103,7 +105,7 @@ def episode_of(demonstration: files.Demonstration, calibration: Calibration, spe
                         got=float(moves[step, channel]), fix="see whether tracking jumped there, and mark it in is_lost")
     return Episode(spec.task, demonstration.instruction, {"main": pictures}, states(path), moves,
                    np.zeros(len(path) + 1, bool), has_action=~(path.lost[:-1] | path.lost[1:]),
-                   meta={"source": "umi", "recording": demonstration.name, "success": "unknown", "wamlab": code_version(),
+                   meta={**demonstration.meta(), "source": "umi", "success": "unknown", "wamlab": code_version(),
                          "renderer": f"umi@{spec.image_size[0]}x{spec.image_size[1]}"})
 
 

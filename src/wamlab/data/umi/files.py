@@ -3,9 +3,12 @@
     DIR/calibration.json                                  or the motion to calibrate from:
     DIR/calibration/{camera_trajectory,gripper,reference}.csv, tool.json (if the tool's frame is known)
     DIR/demos/NAME/camera_trajectory.csv    timestamp (s), x, y, z (m), q_x, q_y, q_z, q_w, is_lost (optional)
-    DIR/demos/NAME/gripper.csv              timestamp (s), width (m)
+    DIR/demos/NAME/gripper.csv              timestamp (s), width (m); without it the width is unknown
     DIR/demos/NAME/raw_video.mp4            optional; frame n at n / rate on the clock of the poses
     DIR/demos/NAME/demonstration.json       instruction; scene (a simulator's seed) if it was one
+
+The pipeline's own folders beside them (`demos/mapping`, `demos/gripper_calibration_*`) are no demonstrations, and one whose
+tracking failed has no trajectory. What is left out is listed with the reason.
 
 `reference.csv` has the columns of a trajectory, in the robot's frame, and the robot's `opening`. Other columns are ignored.
 Nothing is unpickled; text is read as numbers and refused where it is none.
@@ -14,10 +17,10 @@ Nothing is unpickled; text is read as numbers and refused where it is none.
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool
@@ -25,13 +28,31 @@ from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
 from ...errors import DataError
+from ...reading import load_json, read_bytes, regular, whole, words
+from ...reading import table as as_table
 from .align import Signal
 from .calibrate import Calibration, calibrate
 from .track import Frame, Track
 
 POSE = ("timestamp", "x", "y", "z", "q_x", "q_y", "q_z", "q_w")
-LARGEST = 1 << 28
-"""bytes of the largest table that is read"""
+LARGEST = 1 << 26
+"""bytes of the largest table that is read: some hours of poses"""
+OWN = {"mapping": "the motion that the map was made from, no demonstration",
+       "gripper_cal": "the gripper's calibration, no demonstration"}
+"""by how its name begins, a folder that the pipeline keeps beside the demonstrations"""
+Held = Literal["open", "closed"]
+
+
+class Untracked(DataError):
+    """Tracking failed: the recording holds no path."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What lies beside the demonstrations, or could not be used."""
+
+    recording: str
+    reason: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +70,12 @@ class Demonstration:
     width: Signal | None
     video: Path | None
     scene: int | None
+    held: Held | None = None
+    """how the gripper was held throughout, where that is said in place of a width"""
+
+    def meta(self) -> dict[str, str]:
+        """What an episode made of it says of where it is from."""
+        return {"recording": self.name} | ({"gripper": f"said to be {self.held} throughout"} if self.held else {})
 
 
 def table(file: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> dict[str, ndarray]:
@@ -57,11 +84,9 @@ def table(file: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> d
     Raises:
         DataError: naming the file, and the column and line where there is one.
     """
-    words = {"true": 1.0, "false": 0.0}
+    truth = {"true": 1.0, "false": 0.0}
     try:
-        if file.stat().st_size > LARGEST:
-            raise DataError("the table is too large", where=file, expected=f"{LARGEST} bytes", got=file.stat().st_size)
-        with open(file, newline="", encoding="utf-8") as source:
+        with open(regular(file, LARGEST), newline="", encoding="utf-8") as source:
             rows = list(csv.reader(source))
     except OSError as error:
         raise DataError("the table cannot be read", where=file, expected="a CSV file with a header",
@@ -69,6 +94,10 @@ def table(file: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> d
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError("the table is no CSV file", where=file, got=str(error)[:120]) from error
     head = [name.strip() for name in rows[0]] if rows else []
+    twice = [name for name in head if head.count(name) > 1]
+    if twice:
+        raise DataError(f"two columns are named {twice[0]!r}", where=f"{file}, line 1", expected="each name once",
+                        got=", ".join(head)[:200], fix="rename one of them")
     missing = [name for name in columns if name not in head]
     if missing:
         raise DataError(f"the column {missing[0]} is missing", where=file, expected=", ".join(columns),
@@ -79,7 +108,7 @@ def table(file: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> d
         for number, row in enumerate(rows[1:]):
             text = row[place].strip() if place < len(row) else ""
             try:
-                values[number] = words[text.lower()] if text.lower() in words else float(text)
+                values[number] = truth[text.lower()] if text.lower() in truth else float(text)
             except ValueError as error:
                 raise DataError("a cell is no number", where=f"{file}, line {number + 2}, column {name}", expected="a number",
                                 got=repr(text)[:60]) from error
@@ -104,7 +133,7 @@ def trajectory(file: Path, more: Sequence[str] = ()) -> tuple[Track, Bool[ndarra
     lost = found.get("is_lost", np.zeros(len(found["timestamp"]))) != 0
     kept = ~lost
     if kept.sum() < 10:
-        raise DataError("tracking was lost nearly throughout", where=file, expected="10 poses or more", got=int(kept.sum()))
+        raise Untracked("tracking was lost nearly throughout", where=file, expected="10 poses or more", got=int(kept.sum()))
     quaternion = np.stack([found[name] for name in POSE[4:]], 1)[kept]
     length = np.linalg.norm(quaternion, axis=1)
     if (np.abs(length - 1) > 0.05).any():
@@ -128,28 +157,54 @@ def gripper(file: Path) -> Signal | None:
 
 def demonstrations(root: Path) -> list[Path]:
     """The folders of the recordings, by name. Raises DataError if there are none."""
-    found = sorted(file.parent for file in (root / "demos").glob("*/camera_trajectory.csv"))
+    found = [folder for folder, why in _folders(root) if why is None]
     if not found:
+        beside = "; ".join(f"{left.recording}: {left.reason}" for left in left_out(root))
         raise DataError("there are no hand-held recordings here", where=root, expected="demos/NAME/camera_trajectory.csv",
-                        got="none" if root.is_dir() else "no such folder", fix="give the folder that holds demos/")
+                        got=(beside[:300] or "none") if root.is_dir() else "no such folder",
+                        fix="give the folder that holds demos/")
     return found
 
 
-def read(folder: Path) -> Demonstration:
-    """One recording. Raises DataError."""
+def left_out(root: Path) -> list[LeftOut]:
+    """What lies in `demos/` and is no demonstration, by name."""
+    return [LeftOut(folder.name, why) for folder, why in _folders(root) if why is not None]
+
+
+def _folders(root: Path) -> list[tuple[Path, str | None]]:
+    """Everything in `demos/` that is not hidden, and why it is no demonstration; None: it is one."""
+    def why(folder: Path) -> str | None:
+        own = next((reason for start, reason in OWN.items() if folder.name.startswith(start)), None)
+        if not folder.is_dir():
+            return "a file, no folder of a recording"
+        return own or (None if (folder / "camera_trajectory.csv").exists() else "tracking failed: no camera_trajectory.csv")
+
+    place = root / "demos"
+    there = sorted(folder for folder in place.iterdir() if not folder.name.startswith(".")) if place.is_dir() else []
+    return [(folder, why(folder)) for folder in there]
+
+
+def read(folder: Path, held: Held | None = None, instruction: str = "") -> Demonstration:
+    """One recording. Raises DataError, or Untracked if its tracking was lost throughout.
+
+    Args:
+        held: how the gripper was held, if there is no file with its width.
+        instruction: what is done, if the recording does not say.
+    """
     pose, lost, found = trajectory(folder / "camera_trajectory.csv")
-    file, said = folder / "demonstration.json", {}
-    if file.exists():
-        try:
-            said = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError("the description cannot be read", where=file, expected="JSON", got=str(error)[:120]) from error
-    text, scene = (said.get("instruction", ""), said.get("scene")) if isinstance(said, dict) else (None, None)
-    if not isinstance(text, str) or isinstance(scene, bool) or not (scene is None or (isinstance(scene, int) and scene >= 0)):
-        raise DataError("the description is damaged", where=file, expected="instruction (text), scene (whole number)", got=said)
-    video = folder / "raw_video.mp4"
-    return Demonstration(folder.name, text, pose, lost, found["timestamp"], gripper(folder / "gripper.csv"),
-                         video if video.is_file() else None, scene)
+    text, scene = described(folder)
+    width, video = gripper(folder / "gripper.csv"), folder / "raw_video.mp4"
+    return Demonstration(folder.name, text or instruction, pose, lost, found["timestamp"], width,
+                         video if video.is_file() else None, scene, held if width is None else None)
+
+
+def described(folder: Path) -> tuple[str, int | None]:
+    """(instruction, scene) that a recording states; "" and None where it does not. Raises DataError."""
+    file = folder / "demonstration.json"
+    said = as_table(load_json(file), str(file)) if file.exists() else {}
+    scene = said.get("scene")
+    return (words(said.get("instruction", ""), f"{file}, field instruction"),
+            None if scene is None else whole(scene, f"{file}, field scene", high=2**32 - 1))
 
 
 def read_calibration(root: Path, file: Path | None = None) -> Calibration:
@@ -160,10 +215,7 @@ def read_calibration(root: Path, file: Path | None = None) -> Calibration:
     """
     chosen = file or root / "calibration.json"
     if file is not None or chosen.exists():
-        try:
-            return Calibration.from_json(chosen.read_text(encoding="utf-8"), str(chosen))
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError("the calibration cannot be read", where=chosen, got=error) from error
+        return Calibration.from_json(read_bytes(chosen), str(chosen))
     folder = root / "calibration"
     if not (folder / "reference.csv").exists():
         raise DataError("nothing says how these recordings lie to the robot", where=root,
@@ -176,12 +228,5 @@ def read_calibration(root: Path, file: Path | None = None) -> Calibration:
     opening = Signal(more["timestamp"], more["opening"]) if width is not None else None
     tool = None
     if (folder / "tool.json").exists():
-        tool = Frame.from_json(_json(folder / "tool.json"), str(folder / "tool.json"))
+        tool = Frame.from_json(load_json(folder / "tool.json"), str(folder / "tool.json"))
     return calibrate(device, robot, width, opening, tool)
-
-
-def _json(file: Path) -> object:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError("the file cannot be read", where=file, expected="JSON", got=str(error)[:120]) from error

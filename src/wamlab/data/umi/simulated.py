@@ -51,6 +51,7 @@ def motion(generator: np.random.Generator, centre: Float64[ndarray, "3"], orient
 def record(hand: Track, opening: Signal, truth: Calibration, generator: np.random.Generator,
            faults: Faults = Faults()) -> tuple[Track, Signal]:
     """What the device notes of a motion of the hand in the robot's frame; `calibrate` and `path_of` undo it."""
+    assert truth.opening is not None
     times = np.arange(hand.time[0], hand.time[-1], 1 / faults.pose_hz)
     seen = hand.at(times).moved(truth.world.inverse(), truth.tool.inverse())
     shaken = Rotation.from_rotvec(generator.normal(0, faults.turn, (len(times), 3)))
