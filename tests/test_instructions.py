@@ -47,12 +47,13 @@ def test_instructions_out_of_order_are_refused(later):
 
 def test_files_of_episodes_with_one_instruction_have_not_changed(tmp_path):
     arrays, text = pack(episode(0, 5))
-    assert list(json.loads(text)) == ["task", "instruction", "imagined", "meta"] and unpack(arrays, text, tmp_path).later == ()
+    said = json.loads(text)
+    assert list(said) == ["task", "instruction", "imagined", "meta"] and unpack(arrays, said, tmp_path).later == ()
     two = replace(episode(0, 5), later=((2, PUT), (4, CLOSE)))
-    assert unpack(*pack(two), tmp_path).instructions == ((0, "count up 0"), (2, PUT), (4, CLOSE))
-    for damaged in ('[[2]]', '3', '[["x", "y"]]', '[[9, "y"]]'):
+    assert unpack(arrays, json.loads(pack(two)[1]), tmp_path).instructions == ((0, "count up 0"), (2, PUT), (4, CLOSE))
+    for damaged in ([[2]], 3, [["x", "y"]], [[9, "y"]], [[2, 3]], {"2": "y"}):
         with pytest.raises(DataError):
-            unpack(arrays, text[:-1] + f', "later": {damaged}}}', tmp_path)
+            unpack(arrays, said | {"later": damaged}, tmp_path)
 
 
 def test_a_window_has_the_instruction_of_its_current_observation(tmp_path):
