@@ -1,7 +1,7 @@
 """What the numbers mean: spaces, units and conventions, carried with every dataset and checkpoint.
 
 Axes and ranges are part of the data. A simulator produces a `TaskSpec`, a dataset stores it, a model is
-built for one, and `check` refuses a pair that disagree.
+built for one, and `check` refuses a pair that disagree. A spec with a number that means nothing cannot be made.
 """
 
 from __future__ import annotations
@@ -10,14 +10,23 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from .errors import SpecError
+from .fields import LARGEST, choice, listed, names_of, number, units_of, whole
+from .reading import PIXELS
 
+STEPS = 2**53
+"""control steps that no episode has"""
 Group = Literal["robot", "object", "articulation", "bystander", "goal"]
 ActionKind = Literal["delta", "relative", "absolute"]
 
 
 @dataclass(frozen=True)
 class ActionSpec:
-    """The meaning of one action vector."""
+    """The meaning of one action vector.
+
+    Raises:
+        SpecError: unless there is one name (each once), unit and pair of limits per channel, finite and low <= high. What has
+            no limit by its nature is given the largest value that is ever wanted: the gate in front of a motor needs one.
+    """
 
     names: tuple[str, ...]
     """one name per channel"""
@@ -30,6 +39,24 @@ class ActionSpec:
     kind: ActionKind = "delta"
     """delta: per-step change; relative: to the state at the chunk's start; absolute: target value"""
 
+    def __post_init__(self) -> None:
+        names_of("ActionSpec.names", self.names)
+        units_of("ActionSpec.units", self.units, len(self.names))
+        limit = "give the largest value that is ever wanted as a limit"
+        for field in ("low", "high"):
+            values = listed(f"ActionSpec.{field}", getattr(self, field))
+            if len(values) != len(self.names):
+                raise SpecError("the action's names, limits and units differ in number", where=f"ActionSpec.{field}",
+                                expected=f"{len(self.names)} of each", got=f"{len(values)} in {field}")
+            object.__setattr__(self, field, tuple(
+                number(f"ActionSpec.{field}, {name}", value, -LARGEST, LARGEST, limit)
+                for name, value in zip(self.names, values, strict=True)))
+        for name, low, high in zip(self.names, self.low, self.high, strict=True):
+            if low > high:
+                raise SpecError("a limit is reversed", where=f"ActionSpec, {name}", expected="low <= high",
+                                got=f"low {low}, high {high}")
+        choice("ActionSpec.kind", self.kind, get_args(ActionKind))
+
     @property
     def width(self) -> int:
         return len(self.names)
@@ -37,7 +64,8 @@ class ActionSpec:
 
 @dataclass(frozen=True)
 class EntitySpec:
-    """One thing whose true state the simulator reports."""
+    """One thing whose true state the simulator reports. Raises SpecError for no channels, names twice, or a tolerance that is
+    no size."""
 
     name: str
     group: Group
@@ -45,12 +73,25 @@ class EntitySpec:
     """one name per number reported, for example ("x", "y", "z")"""
     units: tuple[str, ...]
     tolerance: float
-    """smallest change that matters physically, in the unit of the first channel (a floor for scales, not a precision)"""
+    """smallest change that matters physically, in the unit of the first channel (a floor for scales, not a precision); > 0"""
+
+    def __post_init__(self) -> None:
+        names_of("EntitySpec.name", (self.name,))
+        choice("EntitySpec.group", self.group, get_args(Group))
+        names_of(f"EntitySpec.channels, {self.name}", self.channels, least=1)
+        units_of(f"EntitySpec.units, {self.name}", self.units, len(self.channels))
+        object.__setattr__(self, "tolerance", number(
+            f"EntitySpec.tolerance, {self.name}", self.tolerance, 0.0, LARGEST,
+            "give the smallest change that matters, in the unit of the first channel", above=True))
 
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """Everything a consumer must know about the numbers that one task produces."""
+    """Everything a consumer must know about the numbers that one task produces.
+
+    Raises:
+        SpecError: for a number that is no rate, number of steps or size, no camera, or a name that is empty or stands twice.
+    """
 
     task: str
     """name such as "metaworld/push" or "pushworld" """
@@ -69,6 +110,22 @@ class TaskSpec:
     """control steps after which an episode is cut"""
     goal_visible: str = ""
     """how the policy can know the goal: "in the frames", "in the state" or "fixed" """
+
+    def __post_init__(self) -> None:
+        names_of("TaskSpec.task", (self.task,))
+        names_of("TaskSpec.cameras", self.cameras, least=1)
+        names_of("TaskSpec.state", self.state)
+        names_of("TaskSpec.entities", [entity.name for entity in listed("TaskSpec.entities", self.entities)])
+        size = listed("TaskSpec.image_size", self.image_size)
+        if len(size) != 2:
+            raise SpecError("image_size is no size", where="TaskSpec.image_size", expected="height, width", got=size)
+        sides = tuple(whole("TaskSpec.image_size", side, PIXELS) for side in size)
+        if sides[0] * sides[1] > PIXELS:
+            raise SpecError("image_size is no size", where="TaskSpec.image_size", expected=f"at most {PIXELS} pixels", got=size)
+        object.__setattr__(self, "image_size", sides)
+        object.__setattr__(self, "control_hz", number("TaskSpec.control_hz", self.control_hz, 0.0, LARGEST,
+                                                     "give the actions per second", above=True))
+        object.__setattr__(self, "max_steps", whole("TaskSpec.max_steps", self.max_steps, STEPS))
 
     def entity(self, name: str) -> EntitySpec:
         """Raises SpecError for a name that is not there."""
@@ -109,30 +166,26 @@ def from_json(value: Any) -> TaskSpec:
     """A spec from JSON values.
 
     Raises:
-        SpecError: naming the field that is missing or of the wrong kind.
+        SpecError: naming the field that is missing, of the wrong kind or impossible.
     """
     root = _Reader("task_spec", value)
     action, size = _Reader("task_spec.action", root.get("action", dict)), root.numbers("image_size")
-    names, units = action.words("names"), action.words("units")
-    low, high = action.numbers("low"), action.numbers("high")
-    if not len(names) == len(low) == len(high) == len(units):
-        raise SpecError("the action's names, limits and units differ in number", where="task_spec.action",
-                        expected=f"{len(names)} of each", got=f"low {len(low)}, high {len(high)}, units {len(units)}")
-    if len(size) != 2 or min(size) < 1:
+    if len(size) != 2:
         raise SpecError("image_size is no size", where="task_spec.image_size", expected="height, width", got=size)
-    cameras = root.words("cameras")
-    if not cameras:
-        raise SpecError("a task needs a camera", where="task_spec.cameras", expected="at least one name", got="none")
     entities = []
-    for number, item in enumerate(root.get("entities", (list, tuple))):
-        entity = _Reader(f"task_spec.entities[{number}]", item)
-        entities.append(EntitySpec(entity.get("name", str), entity.choice("group", get_args(Group)), entity.words("channels"),
-                                   entity.words("units"), entity.number("tolerance")))
+    for place, item in enumerate(root.get("entities", (list, tuple))):
+        entity = _Reader(f"task_spec.entities[{place}]", item)
+        entities.append(EntitySpec(entity.get("name", str), choice(f"{entity.where}.group", entity.get("group", str),
+                                                                    get_args(Group)),
+                                   entity.words("channels"), entity.words("units"), entity.number("tolerance")))
     return TaskSpec(
-        task=root.get("task", str), instruction=root.get("instruction", str), cameras=cameras,
-        image_size=(int(size[0]), int(size[1])), state=root.words("state"),
-        action=ActionSpec(names, low, high, units, action.choice("kind", get_args(ActionKind))), entities=tuple(entities),
-        control_hz=root.number("control_hz"), max_steps=int(root.number("max_steps")),
+        task=root.get("task", str), instruction=root.get("instruction", str), cameras=root.words("cameras"),
+        image_size=(whole("task_spec.image_size", size[0], PIXELS), whole("task_spec.image_size", size[1], PIXELS)),
+        state=root.words("state"),
+        action=ActionSpec(action.words("names"), action.numbers("low"), action.numbers("high"), action.words("units"),
+                          choice("task_spec.action.kind", action.get("kind", str), get_args(ActionKind))),
+        entities=tuple(entities), control_hz=root.number("control_hz"),
+        max_steps=whole("task_spec.max_steps", root.number("max_steps"), STEPS),
         goal_visible=root.get("goal_visible", str))
 
 
@@ -160,10 +213,3 @@ class _Reader:
     def words(self, name: str) -> tuple[str, ...]:
         return tuple(_Reader(f"{self.where}.{name}", {str(i): v}).get(str(i), str)
                      for i, v in enumerate(self.get(name, (list, tuple))))
-
-    def choice(self, name: str, options: tuple[Any, ...]) -> Any:
-        value = self.get(name, str)
-        if value not in options:
-            raise SpecError(f"{name} is none of the options", where=f"{self.where}.{name}",
-                            expected=", ".join(options), got=value)
-        return value

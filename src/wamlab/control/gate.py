@@ -12,6 +12,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from ..errors import SpecError
+from ..fields import LARGEST
 from ..spec import ActionSpec
 
 Kind = Literal["pass", "clamp", "reject"]
@@ -35,20 +36,30 @@ class Gate:
 
     pass: finite and within the limits. clamp: beyond a limit by at most `margin` of the channel's range, as a
     regression overshoots; moved to the limit. reject: not finite, or further out ("too large"): such a number is no
-    small overshoot, and its direction cannot be trusted either.
+    small overshoot, and its direction cannot be trusted either. What it hands on is finite and within finite limits, whatever
+    it was built with: it trusts no spec to have been checked.
 
     Args:
         spec: the limits, per channel.
-        margin: tolerated excess as a share of the channel's range, >= 0.
+        margin: tolerated excess as a share of the channel's range, finite and >= 0.
+
+    Raises:
+        SpecError: for limits that are not finite, reversed or not one per channel, or such a margin.
     """
 
     def __init__(self, spec: ActionSpec, margin: float = 0.5):
-        if not margin >= 0:
-            raise SpecError("the gate's margin cannot be used", where="margin", expected=">= 0", got=margin)
+        if not 0 <= margin < np.inf:
+            raise SpecError("the gate's margin cannot be used", where="margin", expected="finite and >= 0", got=margin)
         self.spec, self.margin = spec, margin
-        self._exact_low, self._exact_high = np.array(spec.low, np.float64), np.array(spec.high, np.float64)
-        self._low, self._high = inward(self._exact_low, +1), inward(self._exact_high, -1)
-        self._slack = margin * (self._exact_high - self._exact_low)
+        low, high = np.array(spec.low, np.float64), np.array(spec.high, np.float64)
+        if not low.shape == high.shape == (spec.width,) or not ((low >= -LARGEST) & (low <= high) & (high <= LARGEST)).all():
+            raise SpecError("the gate cannot be built from these limits", where="ActionSpec.low, ActionSpec.high",
+                            expected=f"{spec.width} finite pairs, low <= high", got=f"{spec.low}, {spec.high}",
+                            fix="give the largest value that is ever wanted as a limit")
+        self._exact_low, self._exact_high = low, high
+        self._low, self._high = inward(low, +1), inward(high, -1)
+        with np.errstate(over="ignore"):
+            self._slack = margin * (high - low)
         self._counts: Counter[str] = Counter()
 
     def check(self, action: ndarray) -> Verdict:
@@ -57,12 +68,13 @@ class Gate:
         Raises:
             SpecError: for an action of the wrong width, or of no numbers: a mistake in the program, not a bad answer.
         """
-        if action.shape != (self.spec.width,) or action.dtype.kind not in "fiu":
+        if not isinstance(action, np.ndarray) or action.shape != (self.spec.width,) or action.dtype.kind not in "fiu":
             raise SpecError("the action has the wrong width", where="action",
                             expected=f"{self.spec.width} numbers: {', '.join(self.spec.names)}",
-                            got=f"{action.dtype} {action.shape}",
+                            got=f"{np.asarray(action).dtype} {np.shape(action)}",
                             fix="use a model that was trained for this task's actions")
-        verdict = self._judge(action.astype(np.float64))
+        with np.errstate(over="ignore"):  # what is too large for double precision is not finite
+            verdict = self._judge(action.astype(np.float64))
         self._counts[verdict.kind] += 1
         if verdict.kind == "reject":
             self._counts[REASONS[0] if "not finite" in verdict.reason else REASONS[1]] += 1
@@ -75,6 +87,9 @@ class Gate:
         if (excess > self._slack).any():
             return Verdict(None, "reject", f"{self._name(excess > self._slack)} is too large")
         safe = self.clip(action)
+        if not ((safe >= self._exact_low) & (safe <= self._exact_high)).all():  # also for what is no number
+            return Verdict(None, "reject", f"{self._name(~((safe >= self._exact_low) & (safe <= self._exact_high)))} "
+                           "is too large: its limits have no single-precision number between them")
         if (excess > 0).any():
             return Verdict(safe, "clamp", f"{self._name(excess > 0)} is beyond its limit")
         return Verdict(safe, "pass")
