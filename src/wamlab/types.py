@@ -228,6 +228,11 @@ class Episode:
         return self.has_state and bool(np.all(self.has_action))
 
     @property
+    def outcome_known(self) -> bool:
+        """False if nobody said whether the task was solved, as in video: `success` means nothing then."""
+        return self.meta.get("success") != "unknown"
+
+    @property
     def solved(self) -> bool:
         """True if the task's condition held at any observation after the first."""
         return bool(self.success[1:].any())

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ..errors import WamError
+from ..reading import shown
 from ..spec import ActionKind
 from . import data_curate as curate
 from .console import print_json, progress
@@ -21,7 +22,10 @@ Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
 
 @dataclass(frozen=True)
 class Check:
-    """Find what is wrong with a dataset of either kind; ends with status 2 if it cannot be used as it is.
+    """Find what is wrong with a dataset of either kind, and what an import would change or leave behind.
+
+    An error is data that cannot be used as they are, or mislead: the command then ends with status 2. A warning is something to
+    look at; a note affects nothing here.
 
     examples:
       wam data check data/drawer
@@ -37,10 +41,11 @@ class Check:
 
         with progress("check") as tick:
             findings = check_dataset(self.dataset, tick)
+        wrong = [finding for finding in findings if finding.severity != "note"]
         if self.json:
             print_json([asdict(finding) for finding in findings])
         else:
-            print("\n".join(map(str, findings)) or f"{self.dataset}: nothing is wrong")
+            print("\n".join([*map(str, findings), *([] if wrong else [f"{self.dataset}: nothing is wrong"])]))
         return 2 if any(finding.severity == "error" for finding in findings) else 0
 
 
@@ -53,6 +58,7 @@ class Import:
 
     examples:
       wam data import downloads/pusht --out data/pusht --size 64 64
+      wam data import downloads/arm --out data/arm --state observation.joints --instruction "open the drawer"
       wam data import phone/clips --like data/drawer --out data/clips
     """
 
@@ -63,7 +69,12 @@ class Import:
     like: Path | None = None
     """of videos: the dataset that they will be used beside"""
     instruction: str = ""
-    """of videos: what is done in them; default: that dataset's instruction"""
+    """what is done, for all episodes; or the column with the instruction of each row. Default: the tasks of the rows; of
+    videos: the instruction of --like"""
+    state: str | None = None
+    """column with the state; none: there is none. Default: observation.state or state"""
+    action: str | None = None
+    """column with the actions; default: action or actions"""
     seconds: float = 20.0
     """of videos: longer ones are cut into episodes of at most this length"""
     size: tuple[int, int] | None = None
@@ -84,22 +95,29 @@ class Import:
             raise WamError("this is an episode store already", where=self.source, expected="a LeRobot dataset, or videos",
                            got="dataset.json", fix="train on it as it is; wam data filter copies a part of it")
         video = not (self.source / "meta").is_dir() and bool(films(self.source))
-        if video and (self.like is None or self.size or self.action_kind):
+        if video and (self.like is None or self.size or self.action_kind or self.state or self.action):
             raise WamError("a video says nothing about rate, size, actions and states", where="--like", got="video",
-                           expected="the dataset that it will be used beside, and neither --size nor --action-kind",
+                           expected="the dataset that it will be used beside, and no --size, --action-kind, --state, --action",
                            fix="add --like DATASET")
         with progress("import") as tick:
             if video and self.like is not None:
                 done = import_videos(self.source, self.out, EpisodeStore.open(self.like).task_spec, skip_bad=self.skip_bad,
                                      instruction=self.instruction, seconds=self.seconds, progress=tick)
             else:
-                done = import_lerobot(self.source, self.out, size=self.size, action_kind=self.action_kind,
+                done = import_lerobot(self.source, self.out, size=self.size, action_kind=self.action_kind, state=self.state,
+                                      action=self.action, instruction=self.instruction or None,
                                       skip_bad=self.skip_bad, progress=tick)
         if self.json:
-            print_json({"out": self.out, "episodes": len(done.store), "skipped": dict(done.skipped)})
+            print_json({"out": self.out, "episodes": len(done.store), "skipped": dict(done.skipped),
+                        "columns": done.columns, "noticed": [asdict(finding) for finding in done.noticed]})
         else:
             print(f"{len(done.store)} episodes in {self.out}, {len(done.skipped)} left out")
-            print("\n".join(f"  {'film' if video else 'episode'} {index}: {why}" for index, why in done.skipped), end="")
+            for index, why in done.skipped:
+                print(f"  {'film' if video else 'episode'} {index}: {shown(why)}")
+            if done.columns:
+                print("read: " + ", ".join(f"{what} from {shown(name)}" for what, name in done.columns.items()))
+            for finding in done.noticed:
+                print(finding)
         return 0
 
 

@@ -26,7 +26,7 @@ from ..reading import read_json, table, words
 from ..spec import TaskSpec
 from .atomic import make_folder, write_whole
 from .formats import depth
-from .formats.convert import CAMERA
+from .formats.episodes import CAMERA
 from .formats.features import Feature, read_info
 from .formats.index import read_rows, read_tasks, statistics_columns
 from .formats.lerobot_write import (

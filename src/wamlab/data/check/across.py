@@ -126,7 +126,7 @@ def check_copied_pictures(records: Sequence[Record], thumbs: Sequence[Mapping[st
 
 def _copy(record: Record, source: Source, other: int, words: str) -> Finding:
     return Finding("duplicate", "error", record.file, source.state_field, record.index, f"the episode {words} episode {other}",
-                   "another episode", "the same numbers", "remove one of the two: copies leak from training into validation")
+                   "another episode", "the same numbers", "leave one of the two out of training: copies leak into validation")
 
 
 def check_outcomes(records: Sequence[Record], source: Source) -> list[Finding]:

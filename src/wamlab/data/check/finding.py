@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from ...errors import WamError
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+"""the worst first"""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """error: the data cannot be used as they are; warning: probably not what was meant, look at it."""
+    """error: the data cannot be used as they are, or mislead; warning: probably not what was meant, look at it; note: good to
+    know, but nothing here is affected."""
 
     check: str
     """name of the check, such as "timestamps" """

@@ -10,12 +10,13 @@ import numpy as np
 from ...errors import WamError
 from ..formats.lerobot import LeRobot
 from ..formats.sidecar import read_sidecar
+from ..formats.strays import stray_files
 from ..kinds import is_store
 from ..store import EpisodeStore
 from .across import check_channels, check_copied_pictures, check_copies, check_outcomes, moving, speeds
 from .appearance import Look, check_traits, check_views, look, shrink
 from .content import BLACK, check_pictures, check_times, check_values, energy
-from .finding import Finding, from_error
+from .finding import SEVERITIES, Finding, from_error
 from .pairing import check_pairing
 from .relations import Numbers, check_actions
 from .source import LeRobotSource, Record, Source, StoreSource
@@ -27,7 +28,8 @@ Progress = Callable[[int, int], None]
 
 @np.errstate(invalid="ignore", over="ignore")  # numbers that are not finite are findings, and no news to the console
 def check_dataset(path: str | Path, progress: Progress | None = None) -> list[Finding]:
-    """Everything that is wrong with the dataset at `path`, an episode store or a LeRobot dataset; errors first.
+    """Everything that is wrong with the dataset at `path`, an episode store or a LeRobot dataset; errors first, then
+    warnings, then notes.
 
     A dataset that cannot be opened is one finding. Nothing is changed on disk.
 
@@ -49,10 +51,11 @@ def check_dataset(path: str | Path, progress: Progress | None = None) -> list[Fi
         except WamError as error:
             return [*found, from_error("unreadable", error)]
         found += check_totals(dataset) + check_rows(dataset) + check_videos(dataset) + check_sidecar(dataset, sidecar)
+        found += stray_files(dataset)
         source = LeRobotSource(dataset, sidecar)
     found += check_content(source, progress)
     unique = dict.fromkeys(found)
-    return sorted(unique, key=lambda finding: finding.severity != "error")
+    return sorted(unique, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
 def check_content(source: Source, progress: Progress | None = None) -> list[Finding]:

@@ -10,10 +10,16 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from numpy import ndarray
 
-from ...errors import WamError
+from ...errors import DataError, WamError
 from ...spec import ActionKind
+from ..formats.chosen import Chosen
+from ..formats.convert import choose_columns, refused
+from ..formats.episodes import numbers_of
 from ..formats.lerobot import LeRobot
+from ..formats.noticed import Noticed
+from ..formats.outcome import success_of
 from ..formats.sidecar import Sidecar
+from ..formats.survey import channel_labels
 from ..instructions import Instructions
 from ..store import EpisodeStore
 from .finding import Finding, from_error
@@ -86,7 +92,8 @@ class StoreSource:
                 continue
             name, states, actions = str(file), len(self.state_names), len(self.action_names)
             yield Record(index, name, episode.state[:, :states].astype(np.float64),
-                         episode.action[:, :actions].astype(np.float64), episode.success,
+                         episode.action[:, :actions].astype(np.float64),
+                         episode.success if episode.outcome_known else None,
                          episode.frames, episode.instructions, dict.fromkeys(episode.frames, name), meta=episode.meta)
 
 
@@ -96,28 +103,38 @@ class LeRobotSource:
     def __init__(self, dataset: LeRobot, sidecar: Sidecar | None):
         info = dataset.info
         self.dataset, self.sidecar, self.fps, self.stated = dataset, sidecar, float(info.fps), Stated(dataset)
-        self.state_field, self.count = "observation.state", len(dataset)
+        self.refusal: WamError | None = None
+        """why an import would not know what to read"""
+        try:
+            self.chosen = choose_columns(dataset, sidecar)
+        except WamError as error:
+            self.refusal, self.chosen = error, Chosen("", None)
+        self.noticed = Noticed(dataset, self.chosen, sidecar is not None)
+        self.state_field, self.count = self.chosen.state or "observation.state", len(dataset)
         self.renderer = sidecar.renderer if sidecar else None
-        state, action = info.features.get(self.state_field), info.features.get("action")
-        self.state_names = (state.names or tuple(map(str, range(int(np.prod(state.shape)))))) if state else ()
-        self.action_names = (action.names or tuple(map(str, range(int(np.prod(action.shape)))))) if action else ()
+        state, action = (info.features.get(name or "") for name in (self.chosen.state, self.chosen.action))
+        self.state_names = channel_labels(state, "state") if state else ()
+        self.action_names = channel_labels(action, "action") if action else ()
         spec = sidecar.task_spec if sidecar else None
         self.kind: ActionKind | None = spec.action.kind if spec else None
         self.limits: tuple[tuple[float, ...], tuple[float, ...]] | None = (spec.action.low, spec.action.high) if spec else None
 
     def records(self, found: list[Finding]) -> Iterator[Record]:
+        if self.refusal:
+            found.append(from_error("import", self.refusal))
         for index in self.dataset.indices():
             try:
-                record = self.record(index)
+                record = self.record(index, found)
             except WamError as error:
                 found.append(from_error("unreadable", error, index))
                 self.stated.whole = False
                 continue
             yield record
         found += self.stated.findings()
+        found += self.noticed.findings() if not self.refusal else []
 
-    def record(self, index: int) -> Record:
-        """Raises DataError."""
+    def record(self, index: int, found: list[Finding]) -> Record:
+        """An episode, and in `found` why an import would leave it out. Raises DataError."""
         dataset, info = self.dataset, self.dataset.info
         row = dataset.row(index)
         extra = [name for name in info.columns if name.startswith(("capture_time_ns.", "camera_flags."))]
@@ -125,12 +142,16 @@ class LeRobotSource:
         frames = {name: dataset.frames(index, name) for name in info.cameras}
         self.stated.add(index, columns, frames)
         blank = np.zeros((row.length, 0))
-        state = columns.get(self.state_field, blank).reshape(row.length, -1).astype(np.float64)
-        action = columns.get("action", blank).reshape(row.length, -1).astype(np.float64)
+        state, action = (columns.get(name or "", blank).reshape(row.length, -1).astype(np.float64)
+                         for name in (self.chosen.state, self.chosen.action))
         said = dict(self.sidecar.episodes.get(index, {})) if self.sidecar else {}
-        success = None
-        if "next.success" in columns:
-            success = np.append(bool(said.get("solved_at_start", False)), columns["next.success"].reshape(-1)[:-1] > 0)
+        success = success_of(columns, row.length, bool(said.get("solved_at_start", False)), str(dataset.root / row.data))
+        if not self.refusal:
+            self.noticed.episode(index, columns)
+            try:
+                numbers_of(dataset, index, columns, self.chosen)
+            except DataError as error:
+                found.append(from_error("import", refused(index, error), index))
         meta = said.get("meta")
         return Record(
             index, str(dataset.root / row.data), state, action[:-1], success,

@@ -15,7 +15,7 @@ from ..formats.index import statistics_columns
 from ..formats.lerobot import LeRobot
 from ..formats.lerobot_write import Tally
 from ..formats.statistics import differing
-from .finding import Finding, from_error, listing
+from .finding import Finding, Severity, from_error, listing
 
 FIX = "write them again from all data: wam data import, then wam data export"
 
@@ -40,16 +40,19 @@ class Stated:
         if not self.whole or not self.own:
             return []
         new = self.dataset.info.version == "v3.0"
-        if new or (root / file).exists():
+        if not (root / file).exists():
+            found.append(Finding("statistics", "note", str(root / file), "", None, "there are no statistics of all data",
+                                 "a file", "nothing", FIX))
+        else:
             try:
                 said = table(read_json(root, file), str(root / file))
                 found += _compare(said, self.tally.total(), self.dataset, str(root / file), None)
             except WamError as error:
-                found.append(from_error("statistics", error))
+                found.append(replace(from_error("statistics", error), severity="warning"))
         try:
             stated = statistics_columns(root) if new else {}
         except WamError as error:
-            return [*found, from_error("statistics", error)]
+            return [*found, replace(from_error("statistics", error), severity="warning")]
         wrong: dict[str, list[Finding]] = {}
         for index, wanted in self.own.items():
             ones = _compare(stated[index], wanted, self.dataset, self.dataset.row(index).source,
@@ -69,13 +72,16 @@ def _compare(said: dict[str, Any], wanted: dict[str, dict[str, Any]], dataset: L
     for name, values in wanted.items():
         stated = said.get(name)
         if not isinstance(stated, dict):
-            found.append(Finding("statistics", "error", file, prefix + name, episode, "there are no statistics of this feature",
+            found.append(Finding("statistics", "note", file, prefix + name, episode, "there are no statistics of this feature",
                                  "min, max, mean, std", "nothing", FIX))
             continue
         wrong = differing(stated, values, dataset.info.features[name].picture)
         if wrong:
             statistic, got, right = wrong
-            found.append(Finding("statistics", "error", file, f"{prefix}{name}.{statistic}", episode,
+            # models here are normalised by statistics of their own. Other tools normalise vectors by these; those of pictures
+            # are wrong in whatever some versions of the official library wrote, and hardly used
+            severity: Severity = "note" if dataset.info.features[name].picture else "warning"
+            found.append(Finding("statistics", severity, file, f"{prefix}{name}.{statistic}", episode,
                                  "the statistics are not those of the data", _brief(right), _brief(got), FIX))
     return found
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import WamError
-from ..formats.convert import fit_spec
+from ..formats.convert import choose_columns
 from ..formats.features import NUMBERS
-from ..formats.index import piece_files
 from ..formats.lerobot import LeRobot
 from ..formats.sidecar import FILE, SUMS, Sidecar, differing_files
+from ..formats.survey import fit_spec
 from .finding import Finding, from_error, listing
 
 TOLERANCE = 1e-4
@@ -29,7 +29,7 @@ def check_sums(root: Path) -> list[Finding]:
 
 
 def check_totals(dataset: LeRobot) -> list[Finding]:
-    """Counts, the order of the episodes, tasks, and files that nothing refers to."""
+    """Counts, the order of the episodes, and tasks."""
     info, root, found = dataset.info, dataset.root, list[Finding]()
     file = str(root / "meta/info.json")
 
@@ -43,19 +43,21 @@ def check_totals(dataset: LeRobot) -> list[Finding]:
               "total_tasks": (info.tasks, len(dataset.tasks))}
     for name, (said, counted) in counts.items():
         if said != counted:
-            add("totals", file, name, None, "the total is not what is there", counted, said, f"set {name} to {counted}")
+            fix = f"set {name} to {counted}" if counted > said else "look for what is missing before anything is changed: a " \
+                "table in meta/, a data file; copy the dataset again"
+            add("totals", file, name, None, "the total is not what is there", counted, said, fix)
     for name, span in info.splits.items():
         first, _, last = span.partition(":")
         if not (first.isdigit() and last.isdigit() and int(first) <= int(last) <= len(rows)):
             add("splits", file, f"splits.{name}", None, "the split names episodes that are not there", f"at most 0:{len(rows)}",
                 span)
-    position, used = 0, set[Path]()
+    position = 0
     for number, row in enumerate(rows):
         where = row.source
         if row.index != number:
             add("order", where, "episode_index", row.index,
                 "episodes must stand in order without gaps: readers look them up by position",
-                number, row.index, "renumber the episodes")
+                number, row.index, "look for the episodes that are missing, and number them again only if none are")
         if info.version == "v3.0" and (row.first, row.last) != (position, position + row.length):
             add("lengths", where, "dataset_from_index", row.index,
                 "the episode's place in the dataset does not follow from the lengths",
@@ -65,7 +67,6 @@ def check_totals(dataset: LeRobot) -> list[Finding]:
                 listing(dataset.tasks.values()),
                 listing(row.tasks))
         position += row.length
-        used |= {row.data, *(span.path for span in row.videos.values())}
     for number, text in dataset.tasks.items():
         if not text.strip():
             add("tasks", str(root / "meta/tasks.parquet"), "task", None, f"task {number} has no text", "an instruction",
@@ -75,11 +76,6 @@ def check_totals(dataset: LeRobot) -> list[Finding]:
         add("tasks", str(root / "meta/tasks.parquet"), "task_index", None,
             "tasks are not numbered from 0 without gaps and repeats",
             f"0 to {len(dataset.tasks) - 1}", listing(sorted(dataset.tasks)))
-    present = set(piece_files(root, "data")) | {path.relative_to(root) for path in (root / "videos").rglob("*.mp4")}
-    for path in sorted(present - used) if info.version == "v3.0" else []:
-        add("stray file", str(root / path), "", None, "no episode refers to this file, but other readers load it",
-            "no such file", "a file",
-            "remove it")
     return found
 
 
@@ -96,7 +92,7 @@ def check_rows(dataset: LeRobot) -> list[Finding]:
             continue
         t = np.arange(row.length)
         wanted = {"frame_index": t, "index": position + t}
-        file = str(dataset.root / row.data)
+        file = str(dataset.root / dataset.parts.elsewhere.get(row.index, row.data))
         for name, values in wanted.items():
             if (columns[name] != values).any():
                 bad = int((columns[name] != values).argmax())
@@ -124,7 +120,7 @@ def check_sidecar(dataset: LeRobot, sidecar: Sidecar | None) -> list[Finding]:
         return []
     spec, info, file = sidecar.task_spec, dataset.info, str(dataset.root / FILE)
     try:
-        fit_spec(spec, info, "observation.state")
+        fit_spec(spec, info, choose_columns(dataset, sidecar))
     except WamError as error:
         return [from_error("spec", error)]
     found = []

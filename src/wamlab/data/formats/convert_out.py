@@ -15,7 +15,7 @@ from ...spec import TaskSpec
 from ...types import Episode
 from ..store import EpisodeStore
 from . import depth
-from .convert import CAMERA, MODALITY
+from .episodes import CAMERA, MODALITY
 from .features import Feature
 from .lerobot_write import Writer
 from .sidecar import FILE, SUMS, Sidecar, sums

@@ -22,9 +22,11 @@ from ...errors import DataError
 from ...reading import inside
 from ...spec import TaskSpec
 from ...types import Episode
-from ..store import EpisodeStore, code_version
+from ..store import code_version
 from ..video import FILMED
-from .convert import Imported, Progress, fit
+from .begin import Begun
+from .convert import Imported, Progress
+from .episodes import fit
 from .video import VideoInfo, opened, probe
 
 ENDINGS = (".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm")
@@ -124,7 +126,7 @@ def import_videos(source: str | Path, target: str | Path, like: TaskSpec, *, ins
                         got="no such file" if not root.exists() else "none", fix="check the path")
     names = [(file.relative_to(root).as_posix() if file != root else file.name, file.stat().st_size) for file in found]
     spec = replace(like, instruction=instruction or like.instruction)
-    store = EpisodeStore.open_or_create(target, spec, FILMED, {
+    store = Begun(target, spec, FILMED, {
         "source": "video", "video": True, "films": len(found), "seconds": seconds,
         "digest": hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]})
     skipped: list[tuple[int, str]] = []
@@ -148,7 +150,7 @@ def import_videos(source: str | Path, target: str | Path, like: TaskSpec, *, ins
         index += len(pieces)
         if progress:
             progress(number + 1, len(found))
-    return Imported(store, tuple(skipped))
+    return Imported(store.finished("; ".join(why for _, why in skipped[:1])), tuple(skipped))
 
 
 def rate(info: VideoInfo) -> float:

@@ -88,6 +88,10 @@ class Rows:
             self._extents[path] = found
         return self._extents[path]
 
+    def read(self) -> dict[Path, dict[int, list[Extent]]]:
+        """The files whose rows were looked at, and what they hold."""
+        return dict(self._extents)
+
     def _seen(self, path: Path, episode: int) -> list[Extent]:
         try:
             return self.extents(path).get(episode, [])

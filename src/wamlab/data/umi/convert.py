@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from ...errors import DataError
 from ...spec import ActionSpec, TaskSpec
 from ...types import Episode
-from ..formats.convert import fit
+from ..formats.episodes import fit
 from ..formats.video import probe, read_frames
 from ..store import EpisodeStore, code_version
 from . import files
