@@ -65,8 +65,7 @@ class Context:
     @property
     def known(self) -> Bool[Tensor, "B"]:
         """Whether proprioception is known."""
-        everywhere = torch.ones(len(self), dtype=torch.bool, device=self.state.device)
-        return everywhere if self.has_state is None else self.has_state
+        return torch.ones(len(self), dtype=torch.bool, device=self.state.device) if self.has_state is None else self.has_state
 
     def to(self, device: torch.device) -> Context:
         known = None if self.has_state is None else self.has_state.to(device)
