@@ -63,12 +63,22 @@ def dispatch(argv: Sequence[str]) -> int:
 
 
 def parse(name: str, arguments: Sequence[str]) -> Callable[[], int | None]:
-    """A command with its options. Exits with status 2 and suggestions for an option that does not exist."""
+    """A command with its options. Exits with status 2 and suggestions for an option that does not exist.
+
+    Raises:
+        WamError: naming an option that is out of its range.
+    """
     import tyro  # here, so that `wam --help` does not wait for it
 
+    from .ranges import check
+
+    if any("\0" in word for word in arguments):
+        raise WamError("an argument holds the character NUL", where=f"wam {name}", expected="text without it",
+                       got=repr(list(arguments))[:120])
     module = importlib.import_module(f"wamlab.commands.{name}")
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
     command: Callable[[], int | None] = tyro.cli(module.Command, args=arguments, prog=f"wam {name}", config=config)
+    check(command, "--")
     return command
 
 

@@ -36,6 +36,7 @@ from .data.windows import Windows
 from .errors import WamError
 from .models.base import WorldActionModel
 from .optimise import Fit
+from .ranges import SEED
 from .recipe import Recipe
 from .train import Trainer
 
@@ -95,6 +96,7 @@ def source_weights(recipe: Recipe, sources: Mapping[str, EpisodeStore], out: Pat
     Raises:
         WamError: with fewer than two sources, or one from which this recipe can learn nothing.
     """
+    SEED.check(seed, "seed")
     settings = settings or Robust()
     if len(sources) < 2:
         raise WamError("weights are between sources", where="sources", expected="two datasets or more", got=list(sources))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import __version__, simulators
+from . import __version__, ranges, simulators
 from .config import to_json
 from .data.atomic import make_folder, write_whole
 from .errors import DataError, UnknownName, WamError
+from .ranges import Count, Seconds, Seed, Workers
 from .recipe import Size
 
 REFERENCE_MINUTES = 5.0
@@ -36,18 +36,18 @@ class RunConfig:
     size: Size = "small"
     """debug: about a minute, with 10 episodes, 2 starts, 3 contexts and one process, learns nothing; small: minutes on a
     laptop; base: for a GPU"""
-    minutes: float = REFERENCE_MINUTES
+    minutes: Seconds = REFERENCE_MINUTES
     """scales the steps of training; 5 is what the recipes were tuned for on two cores"""
-    episodes: int = 160
+    episodes: Count = 160
     """demonstrations per task, disturbed ones and play included"""
-    starts: int = 30
+    starts: Count = 30
     """held-out starts per task for each model"""
-    contexts: int = 24
+    contexts: Count = 24
     """saved states per task for the counterfactual futures"""
-    seed: int = 0
-    execute: int = 4
+    seed: Seed = 0
+    execute: Count = 4
     """actions of a chunk that are executed before the model decides again"""
-    workers: int = 2
+    workers: Workers = 2
     """processes for simulation"""
 
     def resized(self) -> RunConfig:
@@ -64,12 +64,7 @@ class RunConfig:
             WamError: naming the option.
             UnknownName: for a task that does not exist.
         """
-        if not 0 < self.minutes < math.inf:
-            raise WamError("training needs time", where="--minutes", expected="above 0", got=self.minutes)
-        for key, least in (("episodes", 1), ("starts", 1), ("contexts", 1), ("execute", 1), ("workers", 1), ("seed", 0)):
-            if vars(self)[key] < least:
-                raise WamError("a run cannot do with so little", where=f"--{key}", expected=f"{least} or more",
-                               got=vars(self)[key])
+        ranges.check(self, "--")
         for key, named in (("models", self.models), ("tasks", self.tasks)):
             if not named or len(set(named)) < len(named):
                 raise WamError("name at least one, and none twice", where=f"--{key}", expected="different names", got=named)

@@ -26,6 +26,7 @@ from .data.store import EpisodeStore
 from .data.windows import Windows
 from .errors import CheckpointError, WamError
 from .optimise import Fit, join_processes
+from .ranges import SEED
 from .recipe import Recipe
 from .types import Batch
 
@@ -244,4 +245,5 @@ def train(recipe: Recipe, stores: Sequence[EpisodeStore], out: str | Path, *, se
         CheckpointError: if `out` holds another run.
         WamError: if there is nothing to train on, or the loss is not finite.
     """
+    SEED.check(seed, "seed")
     return Trainer(recipe, stores, Path(out), seed, join_processes(), mixture, mixed_renderers, episodes).run(progress)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from ..errors import WamError
 from .console import print_json, print_table, progress
+from .options import Place, Rows, Workers
 
 
 @dataclass(frozen=True)
@@ -31,20 +31,20 @@ class Command:
       wam card --from docs/protocol-cc-1.0.md
     """
 
-    run: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = None
+    run: Annotated[Place | None, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = None
     """folder of a finished run"""
-    records: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    records: Annotated[Place | None, tyro.conf.arg(name="from")] = None
     """a file of intervention records, JSON lines, or a page (.md) with a block of them; what they say is their sender's word"""
-    export: Path | None = None
+    export: Place | None = None
     """folder to write the run's own records to, one file per model and task"""
     mode: Literal["interventional", "twin"] = "interventional"
     """twin: the model's error on the factual future is offered as evidence about the others; concordances, being centred over
     actions, take no notice of it (docs/protocol-cc-1.0.md)"""
-    starts: int = 20
+    starts: Rows = 20
     """starts for interventions in closed loop (swapped and oracle futures, planning); 0 leaves them out"""
     plausibility: bool = False
     """decode imagined futures to actions by two decoders and execute them (about a minute per task)"""
-    workers: int = 2
+    workers: Workers = 2
     """processes for simulation"""
     all: bool = False
     """print every score, not only the card's own"""
@@ -71,8 +71,6 @@ class Command:
             from ..report import html
 
             assert self.run is not None
-            if self.starts < 0:
-                raise WamError("a number of starts is not negative", where="--starts", expected="0 or more", got=self.starts)
             folder = judged(self.run, Asking(self.mode, self.starts, self.workers, progress, self.plausibility,
                                              self.export))
             cards = from_log(log := EvalLog.load(folder))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from ..errors import WamError
 from .console import print_json, progress
+from .options import Count, Place, Port, Seed, Speed, View, Workers
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,17 @@ class Command:
 
     task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
     """task to demonstrate, as `wam list --tasks` prints it, or path.py:Class of a simulator of your own"""
-    out: Path
+    out: Place
     """folder of the dataset; made if it is not there"""
-    episodes: int = 30
+    episodes: Count = 30
     """number of episodes that the dataset has at the end"""
     kind: Literal["expert", "noisy", "play", "mixed", "compass"] = "noisy"
     """who acts"""
-    seed: int = 0
+    seed: Seed = 0
     """which scenes: episode i shows scene (10000 * seed + i) modulo 1000000; evaluation begins at 1000000"""
     video: bool = False
     """withhold actions and proprioception"""
-    workers: int = 2
+    workers: Workers = 2
     """processes"""
     also: Annotated[tuple[Literal["depth", "segmentation", "contacts", "poses"], ...], tyro.conf.arg(name="with")] = ()
     """what to measure beside the frames"""
@@ -68,18 +68,16 @@ class Command:
     """what varies with the scene beside the places of things; Meta-World only"""
     teleop: bool = False
     """you act, in the browser; --kind and --workers do not matter then"""
-    speed: float = 0.5
+    speed: Speed = 0.5
     """teleop: share of the largest action that a key gives"""
-    view: int = 320
+    view: View = 320
     """teleop: pixels of the picture that you see; 0: the recorded one"""
-    port: int = 0
+    port: Port = 0
     """teleop: where the page is served on this machine; 0: any that is free"""
     json: bool = False
     """print a JSON document"""
 
     def __call__(self) -> None:
-        if self.episodes < 1:
-            raise WamError("nothing to collect", where="--episodes", expected="1 or more", got=self.episodes)
         if self.teleop:
             self._teleoperate()
             return
@@ -107,9 +105,6 @@ class Command:
             raise WamError("a recording holds frames, states and actions", where="--with" if self.also else "--video",
                            expected="neither --with nor --video, with --teleop",
                            got=", ".join(self.also) or "video", fix="leave it out")
-        if not 0 <= self.port < 65536 or self.view < 0:
-            raise WamError("this cannot be", where="--port, --view", expected="0 to 65535, 0 or more",
-                           got=f"{self.port}, {self.view}")
         from ..control.teleop import Teleoperation
         from ..control.teleop_page import Browser
         from ..data.recorder import Recorder

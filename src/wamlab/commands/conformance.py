@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import WamError
 from .console import print_json, print_table, progress
+from .options import Count, Place, Seed, Workers
 
 if TYPE_CHECKING:
     from ..evaluate.conformance.promise import Table
@@ -36,18 +37,18 @@ class Command:
 
     task: tuple[str, ...] = ("pushworld", "metaworld/plate-slide")
     """worlds"""
-    contexts: int = 24
+    contexts: Count = 24
     """saved states per world"""
-    family: Path | None = None
+    family: Place | None = None
     """a Python file with a FAMILY of your own, in place of those of the package"""
     readout: bool = True
     """examine also what is read off pictures"""
-    out: Path | None = None
+    out: Place | None = None
     """write which metrics passed to this file; a report of the log beside it shows them"""
     write: bool = False
     """write the package's own record, for its developers"""
-    seed: int = 0
-    workers: int = 2
+    seed: Seed = 0
+    workers: Workers = 2
     """processes for simulation"""
     json: bool = False
     """print a JSON document"""

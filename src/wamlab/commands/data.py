@@ -14,8 +14,9 @@ from .data_import import Import
 from .data_umi import Umi
 from .data_value import Value
 from .label import Label
+from .options import Place, Rows
 
-Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
+Folder = Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Export:
 
     source: Folder
     """folder of the episode store"""
-    out: Path
+    out: Place
     """folder of the LeRobot dataset"""
     video: Literal["h264", "av1", "lossless"] = "h264"
     """codec of the cameras; lossless: pictures in the tables"""
@@ -109,9 +110,9 @@ class View:
 
     dataset: Folder
     """folder of an episode store or of a LeRobot dataset"""
-    out: Path = Path("episodes.html")
+    out: Place = Path("episodes.html")
     """file to write"""
-    episodes: tuple[int, ...] = ()
+    episodes: tuple[Rows, ...] = ()
     """which; default: the first ten"""
     json: bool = False
     """print a JSON document"""

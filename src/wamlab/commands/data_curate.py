@@ -12,6 +12,7 @@ import tyro
 from ..errors import DataError, WamError
 from ..recipe import Size, load
 from .console import print_json, print_table, progress
+from .options import Count, Place, Positive, Rows, Seed, Share
 
 
 @dataclass(frozen=True)
@@ -29,22 +30,22 @@ class Filter:
       wam data filter data/drawer ranking.json --labels labels.json
     """
 
-    store: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STORE")]
+    store: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="STORE")]
     """folder of the episode store"""
-    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    out: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """folder of the new store, or a file that ends in .json: then only the ranking is written"""
     by: tuple[str, ...] = ()
     """names of filters (wam list --filters), or files with your own; default: the usual ones that can judge these"""
-    keep: float | None = None
+    keep: Share | None = None
     """share of the episodes to keep; default: all that do not stand out"""
-    limit: float = 3.0
+    limit: Positive = 3.0
     """robust standard deviations from which an episode stands out (without --keep)"""
     labels: Literal["recorded"] | Path | None = None  # in this order: every text is a path
     """JSON file {"3": true, "7": false, ...} of some episodes that somebody has watched, for the filter success; "recorded": a
     quarter of the episodes lend their own record of success"""
-    worst: int = 10
+    worst: Rows = 10
     """rows of the table"""
-    seed: int = 0
+    seed: Seed = 0
     """for filters that learn or draw"""
     json: bool = False
     """print a JSON document"""
@@ -54,9 +55,6 @@ class Filter:
         from ..evaluate.filters import Corpus, get
         from ..evaluate.filters.ranking import chosen, copy_episodes, defaults, rank, ranking_file, usable
 
-        if self.worst < 0:
-            raise WamError("a table has no fewer than no rows", where="--worst", expected="0 or more", got=self.worst,
-                           fix="leave --worst away for 10")
         store = EpisodeStore.open(self.store)
         named = [one for name in self.by for one in get(name)]
         chosen(self.keep, self.limit)
@@ -125,19 +123,19 @@ class Weigh:
       wam data weigh data/drawer data/plate data/junk --out weights/three
     """
 
-    sources: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
+    sources: Annotated[tuple[Place, ...], tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
     """folders of episode stores, two or more"""
-    out: Path
+    out: Place
     """folder for the models and weights.json"""
     recipe: str = "vla"
     """name of a recipe (wam list), path.py or path.py:variable"""
     size: Size = "small"
     """debug: seconds, learns nothing much; small: minutes on a laptop; base: for a GPU"""
-    steps: int | None = None
+    steps: Count | None = None
     """optimiser steps of each of the two trainings, in place of the recipe's"""
     mixed_renderers: bool = False
     """accept datasets whose pictures were drawn in different ways"""
-    seed: int = 0
+    seed: Seed = 0
     """initial weights, order of the data and noise"""
     json: bool = False
     """print a JSON document"""
@@ -149,8 +147,6 @@ class Weigh:
 
         recipe = load(self.recipe).sized(self.size)
         if self.steps is not None:
-            if self.steps < 1:
-                raise WamError("no steps to train", where="--steps", expected="1 or more", got=self.steps)
             recipe = replace(recipe, training=replace(recipe.training, steps=self.steps))
         if len(set(self.sources)) < len(self.sources):
             raise WamError("a dataset is named twice", where="DATASET", expected="different folders", got=self.sources)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -12,6 +11,7 @@ from ..errors import WamError
 from ..reading import shown
 from ..spec import ActionKind
 from .console import print_json, progress
+from .options import Place, Seconds, Side
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Import:
       wam data import phone/clips --like data/drawer --out data/clips
     """
 
-    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+    source: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
     """folder of the LeRobot dataset; a video, or a folder with videos"""
-    out: Path
+    out: Place
     """folder of the episode store; a stopped import goes on"""
-    like: Path | None = None
+    like: Place | None = None
     """of videos: the dataset that they will be used beside"""
     instruction: str = ""
     """what is done, for all episodes; or the column with the instruction of each row. Default: the tasks of the rows; of
@@ -40,9 +40,9 @@ class Import:
     """column with the state; none: there is none. Default: observation.state or state"""
     action: str | None = None
     """column with the actions; default: action or actions"""
-    seconds: float = 20.0
+    seconds: Seconds = 20.0
     """of videos: longer ones are cut into episodes of at most this length"""
-    size: tuple[int, int] | None = None
+    size: tuple[Side, Side] | None = None
     """height and width to bring every camera to; default: the first camera's"""
     action_kind: ActionKind | None = None
     """what the actions mean; default: what the dataset says or its numbers show"""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from ..reading import shown
 from .console import print_json, print_table, progress
+from .options import Place, Rate, Seed, Side
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,19 @@ class Umi:
       wam data umi recordings/kitchen --robot metaworld/push --out data/kitchen-robot
     """
 
-    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+    source: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
     """folder with demos/"""
-    out: Path
+    out: Place
     """folder of the episode store; a stopped import goes on"""
     robot: str | None = None
     """task whose robot shall do what was shown"""
-    scene: int | None = None
+    scene: Seed | None = None
     """the simulator's scene, for recordings that name none"""
-    calibration: Path | None = None
+    calibration: Place | None = None
     """a calibration.json from elsewhere"""
-    hz: float = 10.0
+    hz: Rate = 10.0
     """observations a second; with --robot the task's own rate counts"""
-    size: tuple[int, int] = (64, 64)
+    size: tuple[Side, Side] = (64, 64)
     """height and width of the frames; with --robot the task's own size counts"""
     gripper: Literal["open", "closed"] | None = None
     """how the gripper was held in recordings without gripper.csv; default: its width is unknown, and they are refused"""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from ..recipe import Size
 from .console import print_json, print_table, progress
+from .options import Count, Place, Seconds, Share
 
 
 @dataclass(frozen=True)
@@ -31,25 +31,25 @@ class Value:
       wam data value data/a data/b --out values/quick --size debug --seeds 2 --fractions 0 1
     """
 
-    sources: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
+    sources: Annotated[tuple[Place, ...], tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
     """folders of episode stores of the same kind of robot"""
-    out: Path
+    out: Place
     """folder of the study: value.json, value.html and a file per training"""
     recipe: str = "vla"
     """name of a recipe (wam list), path.py or path.py:variable"""
     size: Size = "small"
     """debug: seconds, learns nothing much; small: minutes on a laptop; base: for a GPU"""
-    steps: int | None = None
+    steps: Count | None = None
     """optimiser steps of every training, in place of the recipe's"""
-    fractions: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0)
+    fractions: tuple[Share, ...] = (0.0, 0.25, 0.5, 1.0)
     """shares of each source's episodes that are tried, 1 among them"""
     filtered: bool = True
     """also train on what the usual filters keep"""
     orders: bool = True
     """also train with every source at the end, the others before it"""
-    seeds: int = 3
+    seeds: Count = 3
     """trainings of every cell: the more, the narrower the intervals"""
-    held_out: float = 0.15
+    held_out: Share = 0.15
     """share of each source's episodes that is judged and never trained on"""
     mixed_renderers: bool = False
     """accept sources whose pictures were drawn in different ways"""
@@ -57,9 +57,9 @@ class Value:
     """name (last part of the folder) of the source whose held-out episodes count; default: all, each with the same say"""
     task: str = ""
     """also act in closed loop in this task"""
-    starts: int = 50
+    starts: Count = 50
     """held-out starts of the closed loop"""
-    limit_minutes: float = 30.0
+    limit_minutes: Seconds = 30.0
     """refuse a study that will take longer"""
     yes: bool = False
     """do it however long it takes"""

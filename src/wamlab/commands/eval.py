@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -12,6 +11,7 @@ from ..evaluate.metrics import Metric, discover, get, load
 from ..evaluate.score import score_rollouts
 from ..judge import rescored
 from .console import print_json, print_table
+from .options import Place
 from .places import stores
 
 
@@ -28,7 +28,7 @@ class Command:
       wam eval rollouts/uwm --metric success my_metric.py --json
     """
 
-    rollouts: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROLLOUTS")]
+    rollouts: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="ROLLOUTS")]
     """dataset of rollouts (wam rollout), or a run's folder: then all its rollouts, branches and imagined futures"""
     metric: tuple[str, ...] = ()
     """names of metrics or Python files of your own; default: all metrics of the package"""

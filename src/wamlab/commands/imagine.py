@@ -23,6 +23,7 @@ from ..spec import check
 from ..types import Context, Episode, Given, Prediction, as_image
 from .acting import model_of
 from .console import print_json
+from .options import Place, Rows, Seed
 
 
 def context_at(model: WorldActionModel, episode: Episode, step: int) -> Context:
@@ -72,21 +73,21 @@ class Command:
       wam imagine checkpoints/uwm/model --data data/drawer --actions own --out own.png --json
     """
 
-    checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
+    checkpoint: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
     """folder of a trained model (wam train)"""
-    data: Path
+    data: Place
     """dataset with the recorded moment"""
-    episode: int = 0
+    episode: Rows = 0
     """index of the episode"""
-    step: int = 0
+    step: Rows = 0
     """control step within it"""
     actions: Literal["recorded", "own", "none"] = "recorded"
     """which actions the future is imagined for"""
-    seed: int = 0
+    seed: Seed = 0
     """noise of the imagination"""
     recipe: str | None = None
     """file of the recipe, where it is not part of the package"""
-    out: Path = Path("imagined.png")
+    out: Place = Path("imagined.png")
     """the picture"""
     json: bool = False
     """print a JSON document"""

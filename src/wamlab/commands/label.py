@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from ..errors import WamError
 from .console import print_json, progress
+from .options import Count, Place, Seed
 
 
 @dataclass(frozen=True)
@@ -34,23 +34,23 @@ class Label:
       wam data label data/video data/video-latent --by latent --known data/few
     """
 
-    video: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="VIDEO")]
+    video: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="VIDEO")]
     """folder of the episode store whose frames are labelled"""
-    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    out: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """folder of the new episode store"""
     by: Literal["inverse", "latent"]
     """what the labels are"""
-    known: Path | None = None
+    known: Place | None = None
     """episode store with true actions: needed for inverse, a help for latent"""
     kind: Literal["continuous", "discrete"] = "continuous"
     """of latent actions"""
-    gap: int = 1
+    gap: Count = 1
     """control steps between the two frames that a label is read from"""
-    steps: int | None = None
+    steps: Count | None = None
     """training steps; default: 400"""
     play: bool = False
     """VIDEO shows play, no demonstrations: its labels teach dynamics and are not imitated"""
-    seed: int = 0
+    seed: Seed = 0
     """of the labeller's training"""
     json: bool = False
     """print a JSON document"""
@@ -80,12 +80,6 @@ class Label:
         """Raises WamError for options that do not go together, before anything is trained."""
         from ..data.store import EpisodeStore
 
-        if self.gap < 1:
-            raise WamError("two frames need a step between them", where="--gap", expected="1 or more", got=self.gap,
-                           fix="leave --gap away for neighbouring frames")
-        if self.steps is not None and self.steps < 1:
-            raise WamError("a labeller has to be trained", where="--steps", expected="1 or more", got=self.steps,
-                           fix="leave --steps away for 400")
         if self.by == "inverse" and self.kind != "continuous":
             raise WamError("pseudo-actions have no kind", where="--kind", expected="--by latent with it", got="--by inverse",
                            fix="leave --kind away, or label with --by latent")

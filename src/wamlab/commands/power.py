@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import WamError
 from .console import print_json
+from .options import Count, Rows, Share
 
 if TYPE_CHECKING:
     from ..evaluate.power import Answer
@@ -28,23 +29,23 @@ class Command:
       wam power --only-first 9 --only-second 2 --starts 40
     """
 
-    rate: float | None = None
+    rate: Share | None = None
     """success rate that you expect"""
-    threshold: float | None = None
+    threshold: Share | None = None
     """rate that it is claimed to exceed"""
-    other: float | None = None
+    other: Share | None = None
     """success rate of the policy that it is claimed to beat, on the same starts"""
-    agreement: float = 0.0
+    agreement: Share = 0.0
     """how alike the two policies' outcomes on a start are, 0 to 1"""
-    power: float = 0.8
+    power: Share = 0.8
     """probability with which the claim shall be shown if it is true"""
-    solved: int | None = None
+    solved: Rows | None = None
     """starts that were solved"""
-    only_first: int | None = None
+    only_first: Rows | None = None
     """starts that only the first policy solved"""
-    only_second: int | None = None
+    only_second: Rows | None = None
     """starts that only the second policy solved"""
-    starts: int | None = None
+    starts: Count | None = None
     """starts that were run"""
     json: bool = False
     """print a JSON document"""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from ..errors import WamError
 from .console import print_json, progress
+from .options import Count, Place, Workers
 
 
 @dataclass(frozen=True)
@@ -26,19 +25,19 @@ class Command:
       wam rollout checkpoints/mine/model my_simulator.py:MyWorld --out rollouts/mine
     """
 
-    checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
+    checkpoint: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
     """folder of a trained model (wam train)"""
     task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
     """task as `wam list --tasks` prints it, or path.py:Class of a simulator of your own"""
-    out: Path
+    out: Place
     """folder of the dataset of rollouts"""
-    episodes: int = 25
+    episodes: Count = 25
     """starts"""
-    execute: int = 4
+    execute: Count = 4
     """actions executed of each predicted chunk before the model decides again"""
     recipe: str | None = None
     """file of the recipe, where it is not part of the package"""
-    workers: int = 2
+    workers: Workers = 2
     """processes"""
     json: bool = False
     """print a JSON document"""
@@ -49,8 +48,6 @@ class Command:
         from ..run import executor_for
         from .acting import digest
 
-        if self.episodes < 1:
-            raise WamError("nothing to run", where="--episodes", expected="1 or more", got=self.episodes)
         make = partial(executor_for, self.checkpoint, self.execute, self.recipe)
         make()  # here, so that what is wrong with the checkpoint is said before any process starts
         with progress(f"rollout {self.task}") as tick:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from ..errors import WamError
 from ..recipe import Size, load
 from .console import print_json, progress
+from .options import Count, Place, Positive, Seed
 
 
 @dataclass(frozen=True)
@@ -34,21 +33,21 @@ class Command:
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
     """name of a recipe (wam list), path.py or path.py:variable"""
-    data: tuple[Path, ...]
+    data: tuple[Place, ...]
     """folders of datasets (wam collect)"""
-    out: Path
+    out: Place
     """folder of this training; the finished model lies in its subfolder model"""
     size: Size = "small"
     """debug: seconds, learns nothing much; small: minutes on a laptop; base: for a GPU"""
-    steps: int | None = None
+    steps: Count | None = None
     """optimiser steps, in place of the recipe's"""
     mix: tuple[str, ...] = ()
     """weights of the datasets, WEIGHT,WEIGHT,... or at points of the training PROGRESS:WEIGHT,WEIGHT,... (0 to 1)"""
-    temperature: float = 1.0
+    temperature: Positive = 1.0
     """share of a dataset: its weight (without --mix: its number of windows) to the power of 1 / temperature"""
     mixed_renderers: bool = False
     """accept datasets whose pictures were drawn in different ways"""
-    seed: int = 0
+    seed: Seed = 0
     """initial weights, order of the data and noise"""
     json: bool = False
     """print a JSON document"""
@@ -61,8 +60,6 @@ class Command:
 
         recipe = load(self.recipe).sized(self.size)
         if self.steps is not None:
-            if self.steps < 1:
-                raise WamError("no steps to train", where="--steps", expected="1 or more", got=self.steps)
             recipe = replace(recipe, training=replace(recipe.training, steps=self.steps))
         stores = [EpisodeStore.open(folder) for folder in self.data]
         mixture = Mixture.parse(self.mix, self.temperature) if self.mix or self.temperature != 1 else None

@@ -26,6 +26,7 @@ from numpy import ndarray
 from ..data.store import EpisodeStore, code_version
 from ..data.video import without_actions
 from ..errors import UnknownName, WamError
+from ..ranges import COUNT, SEED, WORKERS
 from ..simulators import Simulator, make
 from ..types import Episode
 from .compass import compass_player
@@ -76,9 +77,9 @@ def collect(task: str, episodes: int, out: str | Path, *, seed: int = 0, kind: s
         UnknownName, WamError: for a task, kind, modality or number that cannot be.
         DataError: if `out` holds another collection or cannot be written.
     """
-    if episodes < 1 or workers < 1 or seed < 0:
-        raise WamError("collect needs at least one episode, one worker and a seed that is not negative", where="collect",
-                       expected="episodes >= 1, workers >= 1, seed >= 0", got=f"{episodes}, {workers}, {seed}")
+    COUNT.check(episodes, "episodes", "collect needs at least one episode")
+    WORKERS.check(workers, "workers")
+    SEED.check(seed, "seed")
     kind_of(kind, 0)
     chosen = dict(options or {})
     simulator = make(task, **chosen)

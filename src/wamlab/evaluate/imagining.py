@@ -17,6 +17,7 @@ from safetensors.numpy import save as to_bytes
 from ..data.atomic import write_whole
 from ..errors import DataError, Unanswerable
 from ..models.base import WorldActionModel
+from ..ranges import SEED
 from ..spec import check
 from ..types import WORLD_MODEL, Context, Given, as_image
 from .branch_data import Branches
@@ -70,6 +71,7 @@ def imagine_branches(model: WorldActionModel, branches: Branches, *, seed: int =
         DataError: if the branches are too short, or show other offsets or less history than the model needs.
         SpecError: if they come from a world of another kind.
     """
+    SEED.check(seed, "seed")
     if why := why_not(model):
         raise Unanswerable(why, where=type(model).__name__, expected=WORLD_MODEL,
                            got="; ".join(sorted(map(str, model.answers()))))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..checkpoint import fill, read_header, read_tensors, remove, write
 from ..errors import CheckpointError
 from ..optimise import Fit
+from ..ranges import SEED
 from ..recipe import Training
 
 FORMAT = "wamlab-labeller-1"
@@ -82,6 +83,7 @@ def same(folder: Path, header: Mapping[str, Any]) -> dict[str, Any]:
 
 def seeded(module: Callable[[], nn.Module], seed: int) -> Any:
     """A module whose first weights depend on the seed alone; the caller's random state stays as it was."""
+    SEED.check(seed, "seed")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return module()

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import ranges
 from ..data.mixture import Mixture
 from ..data.selection import split
 from ..data.store import EpisodeStore
 from ..errors import WamError
+from ..ranges import Count, Share
 from ..recipe import Recipe, Size, load
 
 
@@ -25,17 +27,17 @@ class Study:
     """folder of the study; the same command goes on with what is there"""
     recipe: str = "vla"
     size: Size = "small"
-    steps: int | None = None
+    steps: Count | None = None
     """optimiser steps of each training, in place of the recipe's; all trainings get the same"""
-    fractions: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0)
+    fractions: tuple[Share, ...] = (0.0, 0.25, 0.5, 1.0)
     """shares of each source's episodes; the others stay whole"""
     filtered: bool = True
     """also train on what the usual filters keep of every source"""
     orders: bool = True
     """also train with every source at the end, the others before it, one fading into the other"""
-    seeds: int = 3
+    seeds: Count = 3
     """trainings of every cell: other initial weights, other order, other episodes in a share"""
-    held_out: float = 0.15
+    held_out: Share = 0.15
     """share of each source's episodes that is judged and never trained on"""
     mixed_renderers: bool = False
     """accept sources whose pictures were drawn in different ways"""
@@ -43,11 +45,12 @@ class Study:
     """name of the source whose held-out episodes count; empty: all, each with the same say"""
     task: str = ""
     """also act in closed loop in this task"""
-    starts: int = 50
+    starts: Count = 50
     """held-out starts of the closed loop"""
 
     def check(self) -> None:
         """Refuse what cannot be. Raises WamError naming the option."""
+        ranges.check(self, "--")
         names = [folder.name for folder in self.sources]
         if not names or len(set(names)) < len(names):
             raise WamError("sources need different names", where="DATASET", expected="one or more folders, no name twice",

@@ -19,6 +19,7 @@ from jaxtyping import Int64, UInt8
 from numpy import ndarray
 
 from ...errors import DataError
+from ...ranges import SECONDS
 from ...reading import inside
 from ...spec import TaskSpec
 from ...types import Episode
@@ -119,6 +120,7 @@ def import_videos(source: str | Path, target: str | Path, like: TaskSpec, *, ins
     Raises:
         DataError: if there is no film, one is broken, or the store was made from others.
     """
+    SECONDS.check(seconds, "seconds")
     root, hz = Path(source), like.control_hz
     found = films(root)
     if not found:
