@@ -241,3 +241,30 @@ def test_video_is_judged_by_its_pictures_alone(clean, tmp_path):
     some, why = usable(Corpus.read(made), list(discover().values()))
     assert {one.name for one in some} >= {"value", "duplicates"}
     assert set(why) == {"progress", "success", "follows", "frozen", "alignment", "information", "spectral", "jerk"}
+
+
+def test_episodes_with_nothing_to_imitate_are_left_out_and_said_to_be(tmp_path, capsys):
+    """Play and bursts are among the data that a run collects; an episode may be nothing else."""
+    store = collect("pushworld", 12, tmp_path / "mixed", kind="mixed", workers=1, options={"size": 32})
+    played = [index for index in store.indices() if not store[index].imitate.any()]
+    assert 0 < len(played) < len(store)
+    assert cli.main(["data", "filter", str(store.path), str(tmp_path / "good"), "--json", "--by", "jerk", "information",
+                     "follows", "duplicates"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    rows = {row["episode"]: row for row in facts["ranking"]}
+    assert facts["not_imitated"] == played and set(rows) == set(store.indices())
+    for index, row in rows.items():
+        for name in ("information", "jerk"):
+            assert (row["scores"][name] is None) == (index in played), (index, name)
+    assert cli.main(["data", "filter", str(store.path), str(tmp_path / "ranking.json"), "--by", "jerk"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"no step to imitate: {len(played)} of the episodes" in said
+
+
+def test_one_fold_with_all_known_actions_is_judged_by_nobody(corpus):
+    """Of twelve episodes two tell their actions, and both fall into one of the five folds: there is nothing to learn from."""
+    records = tuple(replace(r, known=r.known & (number in (0, 5))) for number, r in enumerate(corpus.records[:12]))
+    assert np.isnan(get("follows")[0](replace(corpus, records=records)).scores).all()
+    records = tuple(replace(r, known=r.known & (number in (0, 1))) for number, r in enumerate(corpus.records[:12]))
+    scores = get("follows")[0](replace(corpus, records=records)).scores
+    assert np.isfinite(scores[:2]).all() and np.isnan(scores[2:]).all()

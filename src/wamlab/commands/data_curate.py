@@ -69,7 +69,8 @@ class Filter:
         kept = [index for index, good in zip(ranking.indices, ranking.kept, strict=True) if good]
         facts: dict[str, Any] = {
             "store": str(self.store), "out": str(self.out), "episodes": len(corpus), "kept": len(kept),
-            "filters": [one.name for one in filters], "left_out": left_out, "ranking": ranking.rows()}
+            "filters": [one.name for one in filters], "left_out": left_out,
+            "not_imitated": list(corpus.played), "ranking": ranking.rows()}
         if self.out.suffix == ".json":
             ranking_file(self.out, facts)
         else:
@@ -88,6 +89,9 @@ class Filter:
         print_table(f"the worst of {len(corpus)} episodes", ("episode", "deviations", "blamed by", "why", ""), rows)
         for name, why in left_out.items():
             print(f"not used: {name} ({why})")
+        if corpus.played:
+            print(f"no step to imitate: {len(corpus.played)} of the episodes ({', '.join(map(str, corpus.played[:10]))}"
+                  f"{', ...' * (len(corpus.played) > 10)}); left out by filters that judge what is imitated")
         print(f"kept {len(kept)} of {len(corpus)}: {self.out}")
         return 0
 

@@ -1,4 +1,8 @@
-"""Invertible transforms: what an action means, and its scale. Statistics are fitted after the former, never before."""
+"""Invertible transforms: what an action means, and its scale. Statistics are fitted after the former, never before.
+
+No scale knows a unit: what counts as hardly varying is a share of the channel's own numbers, or of its legal range. Numbers in
+millimetres are learned from as those in metres are.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool, Float64, Shaped
 from numpy import ndarray
 from torch import Tensor
 
@@ -16,6 +20,15 @@ from ..errors import DataError, SpecError
 from ..spec import ActionKind
 
 Array = TypeVar("Array", ndarray, Tensor)
+Limits = tuple[tuple[float, ...], tuple[float, ...]]
+"""lowest and highest legal value per channel"""
+ROUNDING = 1e-6
+"""share of a channel's largest number within which its range is rounding: a few steps of single precision"""
+SIZE = 1e-3
+"""smallest scale of a channel without limits, as a share of its largest number"""
+LEGAL, REST = 0.005, 0.025
+"""smallest scale of a channel with limits, as a share of its legal range; and the scale of one that stands still, which has no
+deviation of its own, but may be given other values later"""
 
 
 def _like(values: ndarray, example: Array) -> Array:
@@ -23,6 +36,31 @@ def _like(values: ndarray, example: Array) -> Array:
     if isinstance(example, Tensor):
         return torch.as_tensor(values, dtype=example.dtype, device=example.device)
     return values.astype(example.dtype)
+
+
+def stands_still(values: Shaped[ndarray, "... D"]) -> Bool[ndarray, "D"]:
+    """Per channel: whether its numbers are one number but for rounding. True where there are no rows."""
+    rows = values.reshape(-1, values.shape[-1]).astype(np.float64)
+    if not len(rows):
+        return np.ones(rows.shape[1], bool)
+    return np.asarray(np.ptp(rows, axis=0) <= ROUNDING * np.abs(rows).max(0))
+
+
+def floors(values: Shaped[ndarray, "... D"], limits: Limits | None = None) -> Float64[ndarray, "D"]:
+    """The smallest scale per channel, in its own unit and above 0: a deviation below it is not blown up.
+
+    Args:
+        limits: the legal range of each channel, where it has one.
+
+    Where nothing is known of a channel's size (zeros without limits) it is 1.
+    """
+    rows = values.reshape(-1, values.shape[-1]).astype(np.float64)
+    least = SIZE * np.abs(rows).max(0, initial=0)
+    if limits is not None:
+        width = np.array(limits[1], np.float64) - np.array(limits[0], np.float64)
+        legal = np.where(stands_still(values), np.maximum(REST * width, least), LEGAL * width)
+        least = np.where(legal > 0, legal, least)
+    return np.where(least > 0, least, 1.0)
 
 
 @dataclass(frozen=True)
@@ -34,15 +72,16 @@ class Affine:
 
     @classmethod
     def fit(cls, values: Shaped[ndarray, "... D"], mask: Bool[ndarray, "..."] | None = None,
-            mode: Literal["meanstd", "range"] = "meanstd", floor: float = 1e-3) -> Affine:
+            mode: Literal["meanstd", "range"] = "meanstd", floor: float = SIZE, limits: Limits | None = None) -> Affine:
         """Learn the scale of data.
 
         Args:
             values: rows of D channels, already in the meaning that will be scaled (delta, relative, absolute).
             mask: which rows count.
             mode: "meanstd" maps to mean 0 and deviation 1, "range" maps the smallest and largest value to -1 and 1.
-            floor: a channel whose deviation (or half range) is below it counts as constant: it is only shifted, so
-                that noise in it is never blown up.
+            floor: a channel whose deviation (or half range) is below this share of its size (half the legal range, without
+                limits the largest number) counts as constant: it is scaled by that size, so that noise in it is never blown up.
+            limits: lowest and highest legal value of each channel, where it has limits.
 
         Raises:
             DataError: if no row counts or a number is not finite.
@@ -55,7 +94,11 @@ class Affine:
             shift, scale = rows.mean(0), rows.std(0)
         else:
             shift, scale = (rows.max(0) + rows.min(0)) / 2, (rows.max(0) - rows.min(0)) / 2
-        return cls(tuple(shift.tolist()), tuple(np.where(scale < floor, 1.0, scale).tolist()))
+        size = np.abs(rows).max(0)
+        if limits is not None:
+            size = np.maximum((np.array(limits[1]) - np.array(limits[0])) / 2, SIZE * size)
+        constant = (scale < floor * size) | stands_still(rows)
+        return cls(tuple(shift.tolist()), tuple(np.where(constant, np.where(size > 0, size, 1.0), scale).tolist()))
 
     def apply(self, x: Array) -> Array:
         self._check(x.shape[-1])

@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from ..control.affordance import WAYPOINTS, Affordance, affordances, affordances_seen, displacement
 from ..control.performing import perform
+from ..data.transforms import stands_still
 from ..errors import DataError
 from ..simulators import Simulator
 from ..types import Episode
@@ -114,7 +115,7 @@ def _judged(name: str, task: str, trips: Sequence[Trip], close: float, found: nd
     error = over_episodes(np.stack([((made - wanted) ** 2).sum(1), (wanted**2).sum(1)], 1), number,
                           lambda s: np.sqrt(s[:, 0] / s[:, 1]))
     estimates = {"contact": counted(np.array([trip.off <= close for trip in trips])), "error": error}
-    if y.std() > 1e-9:
+    if not stands_still(y[:, None])[0]:
         estimates["correlation"] = over_episodes(moments, number, _correlation)
     if found is not None:
         estimates["found"] = counted(found)

@@ -132,7 +132,8 @@ def audited(readout: Readout, frames: UInt8[ndarray, "N h w 3"], truth: Mapping[
         real, read = truth[entity.name][known, :width], found[entity.name][known, :width]
         if known.any():
             error, spread = ((read - real) ** 2).mean(), ((real - real.mean(0)) ** 2).mean()
-            median, r2 = np.median(np.linalg.norm(read - real, axis=1)), 1 - error / spread if spread > 1e-12 else 0.0
+            still = (1e-4 * entity.tolerance) ** 2  # in the entity's own unit
+            median, r2 = np.median(np.linalg.norm(read - real, axis=1)), 1 - error / spread if spread > still else 0.0
             audit[entity.name] = Audit(float(np.sqrt(error)), float(median), float(r2), int(known.sum()))
     threshold = 0.5
     if success is not None and readout.shape.success and (~success).any():

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..checkpoint import fill, read_tensors, write
 from ..config import from_json, to_json
 from ..data.sampling import batch_indices
+from ..data.transforms import floors
 from ..errors import DataError
 from ..recipe import Training
 from .fitting import FORMAT, Progress, fit, same, seeded
@@ -69,6 +70,8 @@ class Inverse:
     net: Pair
     mean: Float[ndarray, "A"]
     std: Float[ndarray, "A"]
+    least: Float[ndarray, "A"]
+    """the smallest scale: a channel whose `std` it is does not vary"""
     error: float
     """root mean squared error on held-out true frames, in standard deviations of the true actions"""
     mean_error: float
@@ -104,13 +107,13 @@ class Inverse:
 
     def off(self, pairs: Pairs, made: Float[ndarray, "M A"]) -> Float[ndarray, "M"]:
         """Squared error of each pair in squared standard deviations, averaged over the channels that vary."""
-        varies = self.std > 1e-3
-        return (((made - pairs.action) / self.std)[:, varies] ** 2).mean(1)
+        varies = self.std > self.least
+        return (((made - pairs.action) / self.std)[:, varies] ** 2).mean(1) if varies.any() else np.zeros(len(pairs))
 
     def save(self, folder: Path, header: Mapping[str, Any]) -> None:
         """Weights and numbers as one folder; raises nothing but the file system's errors."""
-        numbers = {"mean": self.mean.tolist(), "std": self.std.tolist(), "error": self.error, "mean_error": self.mean_error,
-                   "shuffled_error": self.shuffled_error}
+        numbers = {"mean": self.mean.tolist(), "std": self.std.tolist(), "least": self.least.tolist(), "error": self.error,
+                   "mean_error": self.mean_error, "shuffled_error": self.shuffled_error}
         write(folder, self.net.state_dict(), {"format": FORMAT, **header, "numbers": numbers})
 
     @classmethod
@@ -120,8 +123,9 @@ class Inverse:
         numbers = said["numbers"]
         net = Pair(len(numbers["mean"]))
         fill(net, read_tensors(folder), folder)
-        return cls(net.eval().requires_grad_(False), np.array(numbers["mean"]), np.array(numbers["std"]), numbers["error"],
-                   numbers["mean_error"], numbers["shuffled_error"], from_json(InverseConfig, said["config"], str(folder)))
+        return cls(net.eval().requires_grad_(False), np.array(numbers["mean"]), np.array(numbers["std"]),
+                   np.array(numbers.get("least", [1e-3] * net.straight.out_features)), numbers["error"], numbers["mean_error"],
+                   numbers["shuffled_error"], from_json(InverseConfig, said["config"], str(folder)))
 
 
 def train_inverse(pairs: Pairs, config: InverseConfig | None = None, *, seed: int = 0, folder: Path | None = None,
@@ -148,7 +152,8 @@ def train_inverse(pairs: Pairs, config: InverseConfig | None = None, *, seed: in
         same(folder / "model", header)
         return Inverse.load(folder / "model")
     train, held = pairs.split(0.1, seed)
-    mean, std = train.action.mean(0, dtype=np.float64), np.maximum(train.action.std(0, dtype=np.float64), 1e-3)
+    mean, least = train.action.mean(0, dtype=np.float64), floors(train.action)
+    std = np.maximum(train.action.std(0, dtype=np.float64), least)
     net: Pair = seeded(lambda: Pair(len(mean)), seed)
 
     def loss(step: int) -> Tensor:
@@ -158,11 +163,11 @@ def train_inverse(pairs: Pairs, config: InverseConfig | None = None, *, seed: in
         return F.smooth_l1_loss(made, wanted, beta=0.3)
 
     fit(net, loss, config.training, header=header, folder=folder, progress=progress)
-    fresh = Inverse(net, mean, std, np.nan, np.nan, np.nan, config)
+    fresh = Inverse(net, mean, std, least, np.nan, np.nan, np.nan, config)
     strange = fresh.of(held, held.after[np.random.default_rng([seed, 6]).permutation(len(held))])
     errors = (fresh.off(held, made) for made in (fresh.of(held), np.broadcast_to(mean, held.action.shape), strange))
     error, plain, shuffled = (float(np.sqrt(one.mean())) for one in errors)
-    done = Inverse(net, mean, std, error, plain, shuffled, config)
+    done = Inverse(net, mean, std, least, error, plain, shuffled, config)
     if folder is not None:
         done.save(folder / "model", header)
     return done

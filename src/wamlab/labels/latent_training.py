@@ -16,6 +16,7 @@ from torch import Tensor
 from ..checkpoint import fill, read_tensors, write
 from ..config import from_json, to_json
 from ..data.sampling import batch_indices
+from ..data.transforms import floors
 from ..errors import DataError
 from .fitting import FORMAT, Progress, fit, same, seeded
 from .latent import GRID, LatentConfig, LatentNet
@@ -114,7 +115,7 @@ def train_latent(pairs: Pairs, config: LatentConfig | None = None, *, seed: int 
     net: LatentNet = seeded(lambda: LatentNet(config, side, width), seed)
     if len(known):
         net.label_mean.copy_(torch.from_numpy(pairs.action[known].mean(0)))
-        net.label_std.copy_(torch.from_numpy(np.maximum(pairs.action[known].std(0), 1e-3)))
+        net.label_std.copy_(torch.from_numpy(np.maximum(pairs.action[known].std(0), floors(pairs.action[known]))))
 
     def loss(step: int) -> Tensor:
         noise = int(np.random.SeedSequence([seed, step, 9]).generate_state(1)[0])

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..data.transforms import floors
 from ..errors import SpecError
 from ..parts.augmentation import shifted
 from ..parts.coupling import Coupling
@@ -121,11 +122,14 @@ class StreamWAM(WorldActionModel):
         return self.coupling.answers
 
     def fit(self, action: Float[Tensor, "N A"], state: Float[Tensor, "M P"]) -> None:
-        """Set the normalisation from training data. Channels that hardly vary are centred but not blown up."""
-        for name, values, floor in (("action", action, 0.05), ("state", state, 1e-3)):
+        """Set the normalisation from training data. Channels that hardly vary, against their legal range or their own numbers,
+        are centred but not blown up; in which unit they are given makes no difference."""
+        legal = self.task_spec.action
+        for name, values, limits in (("action", action, (legal.low, legal.high)), ("state", state, None)):
             if len(values):
+                least = torch.from_numpy(floors(values.cpu().numpy(), limits)).to(values)
                 getattr(self, f"{name}_mean").copy_(values.mean(0))
-                getattr(self, f"{name}_scale").copy_(values.std(0).clamp_min(floor))
+                getattr(self, f"{name}_scale").copy_(torch.maximum(values.std(0, correction=min(1, len(values) - 1)), least))
 
     def fit_motion(self, change: Float[Tensor, "N F n c"], action: Float[Tensor, "M K A"],
                    moved: Float[Tensor, "M F P"]) -> None:

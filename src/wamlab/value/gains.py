@@ -54,6 +54,12 @@ def gains(results: Sequence[dict[str, Any]], names: Sequence[str]) -> list[dict[
 def notes(results: Sequence[dict[str, Any]]) -> list[str]:
     """What a reader of the gains has to know: a score at its floor or ceiling in every training says nothing of data."""
     found = []
+    for score in ("action error", "imagination"):
+        told = [(r, r["scores"].get("by source", {}).get(score, {})) for r in results]
+        lacking = sorted({name for r, values in told for name in r.get("episodes", {}) if name not in values})
+        if lacking and any(values for _, values in told):
+            found.append(f"{score} could not be told on the held-out episodes of {', '.join(lacking)}: "
+                         "they show nothing to imitate, or nothing that changes")
     for score, bounds in {"success": {0.0: "floor", 1.0: "ceiling"}}.items():
         values = {r["scores"].get(score) for r in results}
         if len(values) == 1 and (value := values.pop()) in bounds:

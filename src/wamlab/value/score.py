@@ -65,6 +65,7 @@ def _answers(model: WorldActionModel, cut: Any, imitable: np.ndarray, every: np.
         spec = model.task_spec.action
         assert said is not None
         width = torch.tensor(spec.high) - torch.tensor(spec.low)
+        width = torch.where(width > 0, width, 1.0)  # a channel that never moves has no range to be a share of
         away = ((said.cpu() - batch.action) / width)[batch.action_mask]
         error = float(away.pow(2).mean().sqrt())
     sees = next((query for query in (WORLD_MODEL, IMAGINE_AND_ACT, VIDEO) if query in answers), None)

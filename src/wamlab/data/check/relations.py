@@ -72,7 +72,8 @@ def check_actions(episodes: Sequence[Numbers], source: Source) -> list[Finding]:
 def fit_linear(inputs: Sequence[ndarray], outputs: Sequence[ndarray], strength: float = 1e-6) -> Callable[[ndarray], ndarray]:
     """A linear map with offset from inputs to outputs, least squares with a ridge of `strength`."""
     x, y = np.concatenate(inputs), np.concatenate(outputs)
-    mean, scale, offset = x.mean(0), x.std(0) + 1e-9, y.mean(0)
+    mean, scale, offset = x.mean(0), x.std(0), y.mean(0)
+    scale = np.where(scale > 0, scale, 1)
     z = (x - mean) / scale
     weights = np.linalg.solve(z.T @ z + strength * len(z) * np.eye(z.shape[1]), z.T @ (y - offset))
     return lambda values: (values - mean) / scale @ weights + offset

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ...spec import ActionKind
+from ..transforms import stands_still
 
 CLEAR = 0.5
 """share of the variance that a meaning must explain to be believed"""
@@ -25,11 +26,11 @@ def explained(pairs: Sequence[Pair]) -> tuple[Float[ndarray, "A P"], Float[ndarr
 
 
 def correlation(left: Float[ndarray, "N A"], right: Float[ndarray, "N P"]) -> Float[ndarray, "A P"]:
-    """Pearson's r of every pair of columns; 0 where a column is constant."""
+    """Pearson's r of every pair of columns; 0 where a column is constant but for rounding."""
+    varies = ~stands_still(left)[:, None] & ~stands_still(right)[None]
     left, right = left - left.mean(0), right - right.mean(0)
     scale = np.sqrt((left ** 2).sum(0))[:, None] * np.sqrt((right ** 2).sum(0))[None]
-    return np.divide(left.T @ right, scale, out=np.zeros((left.shape[1], right.shape[1])),
-                     where=scale > 1e-9 * max(len(left), 1))
+    return np.divide(left.T @ right, scale, out=np.zeros((left.shape[1], right.shape[1])), where=varies & (scale > 0))
 
 
 def guess_kind(pairs: Sequence[Pair]) -> ActionKind:

@@ -88,6 +88,11 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.records)
 
+    @property
+    def played(self) -> tuple[int, ...]:
+        """Indices of episodes with no step to imitate (play, video): filters that judge what is imitated leave them out."""
+        return tuple(record.index for record in self.records if not record.imitate.any())
+
 
 def _record(store: EpisodeStore, index: int) -> Record:
     episode = store[index]

@@ -8,6 +8,7 @@ from jaxtyping import Float, Float64
 from numpy import ndarray
 from scipy.special import digamma
 
+from ...data.transforms import floors
 from .base import Corpus, Filter, Judgement, judgement
 
 NEIGHBOURS = (5, 6, 7)
@@ -41,7 +42,8 @@ def contributions(one: Float[ndarray, "N p"], two: Float[ndarray, "N q"],
 
 
 def standard(values: Float[ndarray, "N d"]) -> Float64[ndarray, "N d"]:
-    return np.asarray((values - values.mean(0)) / np.maximum(values.std(0), 1e-6), np.float64)
+    """Mean 0 and deviation 1 per channel; what hardly varies is not blown up, whatever its unit."""
+    return np.asarray((values - values.mean(0)) / np.maximum(values.std(0), floors(values)), np.float64)
 
 
 def principal(values: Float[ndarray, "N d"], count: int) -> Float64[ndarray, "N c"]:
@@ -78,7 +80,7 @@ def information(corpus: Corpus) -> Judgement:
 
 def _chunks(action: ndarray, steps: ndarray) -> ndarray:
     rows = np.minimum(steps[:, None] + np.arange(CHUNK), len(action) - 1)
-    return np.asarray(action[rows].reshape(len(steps), -1))
+    return np.asarray(action[rows].reshape(len(steps), CHUNK * action.shape[1]))
 
 
 def _enough(corpus: Corpus) -> str:

@@ -7,6 +7,7 @@ from jaxtyping import Float, Float64
 from numpy import ndarray
 
 from ...data.check.relations import fit_linear
+from ...data.transforms import ROUNDING
 from .base import Corpus, Filter, Judgement, Record, judgement
 
 FOLDS = 5
@@ -18,7 +19,7 @@ many times the spectrum is finer than the recording's length alone would give"""
 def ranges(corpus: Corpus) -> Float64[ndarray, "A"]:
     """Width of every action channel's legal range, in its unit."""
     low, high = np.array(corpus.spec.action.low), np.array(corpus.spec.action.high)
-    return np.maximum(high - low, 1e-9)
+    return np.where(high > low, high - low, 1.0)  # what cannot vary does not jerk, in any unit
 
 
 def jerk(record: Record, width: Float64[ndarray, "A"]) -> float:
@@ -65,10 +66,13 @@ def follows(corpus: Corpus) -> Judgement:
     changes = corpus.spec.action.kind == "delta"
     targets = [(np.diff(r.state, axis=0) if changes else r.state[1:])[r.known] for r in corpus.records]
     actions = [r.action[r.known] for r in corpus.records]
-    scale = np.maximum(np.concatenate(targets).std(0), 1e-6)
+    rounding = ROUNDING * np.abs(np.concatenate([r.state for r in corpus.records])).max(0, initial=0)
+    scale = np.maximum(np.concatenate(targets).std(0), np.where(rounding > 0, rounding, 1.0))
     folds, values = min(FOLDS, len(corpus)), np.full(len(corpus), np.nan)
     for fold in range(folds):
-        rest = [i for i in range(len(corpus)) if i % folds != fold]
+        rest = [i for i in range(len(corpus)) if i % folds != fold and len(actions[i])]
+        if not rest:  # nothing to learn it from: these cannot be judged
+            continue
         model = fit_linear([actions[i] for i in rest], [targets[i] for i in rest])
         for i in (i for i in range(fold, len(corpus), folds) if len(actions[i])):
             error = ((model(actions[i]) - targets[i]) / scale) ** 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...data.check.pairing import LEAST_FRAMES, read_states
+from ...data.transforms import floors
 from .base import Corpus, Filter, Judgement, judgement
 
 STILL = 0.03
@@ -18,7 +19,8 @@ MOVING = 0.3
 
 def frozen(corpus: Corpus) -> Judgement:
     """Share of moving steps in which the picture stands still."""
-    width = np.maximum(np.concatenate([r.state for r in corpus.records]).std(0), 1e-6)
+    together = np.concatenate([r.state for r in corpus.records])
+    width = np.maximum(together.std(0), floors(together))
     speeds = [np.linalg.norm(np.diff(r.state, axis=0) / width, axis=1) for r in corpus.records]
     together = np.concatenate(speeds)
     usual = float(np.median(together[together > 0])) if (together > 0).any() else 0.0
@@ -37,7 +39,7 @@ def alignment(corpus: Corpus) -> Judgement:
     episode is compared.
     """
     states = [(r.state - r.state.mean(0)).astype(np.float64) for r in corpus.records]
-    scale = np.maximum(np.concatenate(states).std(0), 1e-6)
+    scale = np.maximum(np.concatenate(states).std(0), floors(np.concatenate([r.state for r in corpus.records])))
     read = read_states([(r.small - r.small.mean(0)).astype(np.float64) for r in corpus.records], states,
                        np.ones(len(corpus), bool))
     values, lags = np.full(len(corpus), np.nan), np.zeros(len(corpus), int)
