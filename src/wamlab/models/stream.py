@@ -122,8 +122,7 @@ class StreamWAM(WorldActionModel):
         return self.coupling.answers
 
     def fit(self, action: Float[Tensor, "N A"], state: Float[Tensor, "M P"]) -> None:
-        """Set the normalisation from training data. Channels that hardly vary, against their legal range or their own numbers,
-        are centred but not blown up; in which unit they are given makes no difference."""
+        """Set the normalisation from training data, the same in every unit. Channels that hardly vary are not blown up."""
         legal = self.task_spec.action
         for name, values, limits in (("action", action, (legal.low, legal.high)), ("state", state, None)):
             if len(values):
@@ -248,5 +247,3 @@ class StreamWAM(WorldActionModel):
 
     def _predict(self, context: Context, given: Given, query: Query, seeds: Sequence[int]) -> Prediction:
         return sample(self, context, given, query, seeds)
-
-
