@@ -546,7 +546,7 @@ def video_again(root, g):
     from wamlab.data.formats.video import VideoWriter, probe, read_frames
     camera, which = str(g.choice([MAIN, WRIST])), str(g.choice(["fewer", "more", "size", "rate", "none"]))
     file = root / f"videos/{camera}/chunk-000/file-000.mp4"
-    frames = read_frames(probe(file), 0, len(probe(file)))
+    frames = np.stack(list(read_frames(probe(file), np.arange(len(probe(file))))))
     if which == "fewer":
         frames = np.delete(frames, int(g.integers(len(frames))), 0)
     elif which == "more":

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wamlab.cli import main
-from wamlab.data.formats.convert_video import Film, centre, films, import_videos
+from wamlab.data.formats.convert_video import Film, centre, import_videos
+from wamlab.data.formats.films import films
 from wamlab.data.formats.video import probe
 from wamlab.data.selection import common_spec
 from wamlab.data.store import EpisodeStore
@@ -68,7 +69,7 @@ def test_each_control_step_shows_the_frame_that_is_nearest_in_time(gaps, hz, tmp
     """Films of any, also varying, rate."""
     ticks = [0, *np.cumsum(gaps).tolist()]
     made = Film.open(film(tmp_path_factory.mktemp("f") / "a.mp4", ticks), hz)
-    seconds = made.info.ticks * float(made.info.time_base)
+    seconds = made.source.seconds
     shown = number_of(np.stack(list(made.pictures((32, 32)))))
     assert shown == made.shown.tolist()
     for step, number in enumerate(shown):

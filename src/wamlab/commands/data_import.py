@@ -11,12 +11,12 @@ from ..errors import WamError
 from ..reading import shown
 from ..spec import ActionKind
 from .console import print_json, progress
-from .options import Place, Seconds, Side
+from .options import Place, Rate, Seconds, Side
 
 
 @dataclass(frozen=True)
 class Import:
-    """Copy a LeRobot dataset (v3.0 or v2.1), or videos, into an episode store, to train on it.
+    """Copy a LeRobot dataset (v3.0 or v2.1), or films, into an episode store, to train on it.
 
     A video has no actions. It is brought to the rate and picture size of the dataset that it will be used beside (--like):
     cropped around its centre, scaled, and cut into episodes. wam train DATASETS --mix says how much of each is learned from.
@@ -28,7 +28,7 @@ class Import:
     """
 
     source: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
-    """folder of the LeRobot dataset; a video, or a folder with videos"""
+    """folder of the LeRobot dataset; a film, or a folder with films: videos, GIFs, folders of numbered pictures"""
     out: Place
     """folder of the episode store; a stopped import goes on"""
     like: Place | None = None
@@ -42,6 +42,8 @@ class Import:
     """column with the actions; default: action or actions"""
     seconds: Seconds = 20.0
     """of videos: longer ones are cut into episodes of at most this length"""
+    rate: Rate | None = None
+    """of folders of pictures: how many a second"""
     size: tuple[Side, Side] | None = None
     """height and width to bring every camera to; default: the first camera's"""
     action_kind: ActionKind | None = None
@@ -53,7 +55,8 @@ class Import:
 
     def __call__(self) -> int:
         from ..data.formats.convert import import_lerobot
-        from ..data.formats.convert_video import films, import_videos
+        from ..data.formats.convert_video import import_videos
+        from ..data.formats.films import films
         from ..data.store import EpisodeStore
 
         if (self.source / "dataset.json").exists():
@@ -67,7 +70,7 @@ class Import:
         with progress("import") as tick:
             if video and self.like is not None:
                 done = import_videos(self.source, self.out, EpisodeStore.open(self.like).task_spec, skip_bad=self.skip_bad,
-                                     instruction=self.instruction, seconds=self.seconds, progress=tick)
+                                     instruction=self.instruction, seconds=self.seconds, rate=self.rate, progress=tick)
             else:
                 done = import_lerobot(self.source, self.out, size=self.size, action_kind=self.action_kind, state=self.state,
                                       action=self.action, instruction=self.instruction or None,

@@ -151,7 +151,7 @@ class Dataset:
                 continue
             file = self.root / VIDEO.format(video_key=name, **place)
             self._put(file, join_video(parts, fps))
-            frames[name] = read_frames(probe(file), 0, length)
+            frames[name] = np.stack(list(read_frames(probe(file), np.arange(length))))
             said |= {f"videos/{name}/chunk_index": place["chunk_index"], f"videos/{name}/file_index": place["file_index"],
                      f"videos/{name}/from_timestamp": 0.0, f"videos/{name}/to_timestamp": length / fps}
         table = episode_table(every, {name: f for name, f in features.items() if name not in pictures})

@@ -18,6 +18,7 @@ from ...errors import DataError
 from ...reading import PIXELS, whole
 from ...spec import ActionKind
 from ..check.finding import Finding
+from ..check.videos import check_videos
 from ..store import EpisodeStore
 from .begin import Begun, existing
 from .chosen import Chosen, choose
@@ -107,8 +108,8 @@ def import_lerobot(source: str | Path, target: str | Path, *, size: tuple[int, i
                       provenance | {"left_out": {str(index): why for index, why in skipped.items()}})
         made = store.finished()
     again = {index: f"{why}; it was left out when the store was made" for index, why in earlier.items()}
-    return Imported(made, tuple((skipped | again).items()), (*noticed.findings(), *stray_files(dataset)),
-                    chosen.said())
+    said = (*noticed.findings(), *stray_files(dataset), *check_videos(dataset, dataset.matched))
+    return Imported(made, tuple((skipped | again).items()), said, chosen.said())
 
 
 def choose_columns(dataset: LeRobot, sidecar: Sidecar | None, *, action: str | None = None, state: str | None = None,

@@ -1,4 +1,4 @@
-"""Video files to an episode store without actions, for training beside a dataset that has them.
+"""Films to an episode store without actions, for training beside a dataset that has them.
 
 A film is resampled to the control rate by taking, for each control step, the frame that is nearest in time; cropped around its
 centre to the shape of the other dataset's pictures, and scaled down. Long films become several episodes.
@@ -14,61 +14,63 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from av.video.reformatter import VideoReformatter
 from jaxtyping import Int64, UInt8
 from numpy import ndarray
 
 from ...errors import DataError
-from ...ranges import SECONDS
-from ...reading import inside
+from ...ranges import RATE, SECONDS
+from ...reading import NUMBER, inside
 from ...spec import TaskSpec
 from ...types import Episode
+from ..check.finding import Finding
 from ..store import code_version
 from ..video import FILMED
 from .begin import Begun
 from .convert import Imported, Progress
-from .episodes import fit
-from .video import VideoInfo, opened, probe
-
-ENDINGS = (".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm")
-QUARTERS = {0: 0, 90: 1, -270: 1, 180: 2, -180: 2, 270: 3, -90: 3}
-"""degrees against the clock that a player turns a film by -> quarter turns"""
-
-
-def films(source: Path) -> list[Path]:
-    """The video files that a path names: itself, or those below it, by their name's ending."""
-    if source.is_file():
-        return [source]
-    return sorted(path for path in source.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
+from .films import ENDINGS, STILLS, Moving, Stills, films, stills, unread
+from .pictures import fit
+from .video import nearest, probe
 
 
 @dataclass(frozen=True, eq=False)
 class Film:
-    """A video file, and which of its frames are shown at the control steps."""
+    """A film, and which of its frames are shown at the control steps."""
 
-    info: VideoInfo
+    source: Moving | Stills
     shown: Int64[ndarray, "T1"]
     """per control step: the number of the frame that is nearest in time"""
 
     @classmethod
-    def open(cls, file: Path, hz: float) -> Film:
-        """Raises DataError for what is no film of at least two control steps."""
-        info = probe(file)
-        if not len(info):
+    def open(cls, file: Path, hz: float, rate: float | None = None) -> Film:
+        """Raises DataError for what is no film of two control steps or more; `rate`: pictures a second, of a folder of them."""
+        source: Moving | Stills = Stills.open(file, rate) if file.is_dir() else Moving(probe(file))
+        if not len(source):
             raise DataError("the film is empty", where=file, expected="at least two frames", got="none")
-        seconds = info.ticks * float(info.time_base)
-        steps = int((seconds[-1] - seconds[0]) * hz + 1e-6) + 1
+        seconds = float(source.seconds[-1])
+        steps = int(seconds * hz + 1e-6) + 1
         if steps < 2:
             raise DataError("the film is too short", where=file, expected=f"at least {1 / hz:.3g} s, a step at {hz:g} Hz",
-                            got=f"{seconds[-1] - seconds[0]:.3g} s", fix="leave it out: --skip-bad does")
-        wanted = seconds[0] + np.arange(steps) / hz
-        after = np.searchsorted(seconds, wanted).clip(1, len(seconds) - 1)
-        return cls(info, np.where(wanted - seconds[after - 1] <= seconds[after] - wanted, after - 1, after))
+                            got=f"{seconds:.3g} s", fix="leave it out: --skip-bad does")
+        if steps > NUMBER:
+            raise DataError("the film is too long", where=file, expected=f"at most {NUMBER} steps", got=steps)
+        return cls(source, nearest(source.seconds, np.arange(steps) / hz))
 
     @property
     def repeats(self) -> int:
         """Control steps that show the frame of the step before: a film of fewer frames per second than control steps."""
         return int((np.diff(self.shown) == 0).sum())
+
+    def findings(self, hz: float) -> list[Finding]:
+        """What is to be said of it: what is missing, and steps that repeat a frame."""
+        found, file = list[Finding](), str(self.source.file)
+        if self.source.shorter:
+            found.append(Finding("film", "warning", file, "", None, "the film is not whole: what is there was read",
+                                 "all of it", self.source.shorter, "copy it again"))
+        if self.repeats:
+            found.append(Finding("film", "note", file, "", None, "control steps repeat the frame before",
+                                 f"{hz:g} frames/s",
+                                 f"{self.source.rate:g} frames/s: {self.repeats} of {len(self.shown)} repeat"))
+        return found
 
     def pieces(self, longest: int) -> list[tuple[int, int]]:
         """(first, last + 1) control steps of episodes of about equal length, none of more than `longest` actions."""
@@ -77,26 +79,11 @@ class Film:
         return [(first, last + 1) for first, last in pairwise(edges)]
 
     def pictures(self, size: tuple[int, int]) -> Iterator[UInt8[ndarray, "h w 3"]]:
-        """The frame of each control step, upright, cropped around its centre and scaled. Raises DataError."""
-        convert, done = VideoReformatter(), 0
-        ticks = self.info.ticks[self.shown]
-        with opened(self.info.file) as container:
-            for frame in container.decode(container.streams.video[0]):
-                if frame.pts is None or frame.pts != ticks[done]:
-                    continue
-                if frame.rotation not in QUARTERS:
-                    raise DataError("the film lies askew", where=self.info.file, expected="upright, or turned by quarters",
-                                    got=f"{frame.rotation} degrees", fix="turn it with a video editor")
-                picture = convert.reformat(frame, format="rgb24", threads=1).to_ndarray()
-                upright = np.rot90(picture, QUARTERS[frame.rotation])
-                made = fit(np.ascontiguousarray(centre(upright, size))[None], size)[0]
-                while done < len(ticks) and ticks[done] == frame.pts:
-                    yield made
-                    done += 1
-                if done == len(ticks):
-                    return
-        raise DataError("frames are missing from the film", where=self.info.file, expected=f"{len(ticks)} control steps",
-                        got=f"{done} could be decoded", fix="copy the file again, or leave it out: --skip-bad does")
+        """The frame of each control step, as a player shows it, cropped around its centre and scaled. Raises DataError."""
+        for picture, times in self.source.shown(self.shown):
+            made = fit(np.ascontiguousarray(centre(picture, size))[None], size)[0]
+            for _ in range(times):
+                yield made
 
 
 def centre(picture: UInt8[ndarray, "H W 3"], size: tuple[int, int]) -> UInt8[ndarray, "h w 3"]:
@@ -108,13 +95,14 @@ def centre(picture: UInt8[ndarray, "H W 3"], size: tuple[int, int]) -> UInt8[nda
 
 
 def import_videos(source: str | Path, target: str | Path, like: TaskSpec, *, instruction: str = "", seconds: float = 20.0,
-                  skip_bad: bool = False, progress: Progress | None = None) -> Imported:
-    """Write a video, or all below a folder, to an episode store; pieces that are there already are left as they are.
+                  rate: float | None = None, skip_bad: bool = False, progress: Progress | None = None) -> Imported:
+    """Write a film, or all below a folder, to an episode store; pieces that are there already are left as they are.
 
     Args:
         like: the spec of the dataset that they will be used beside: rate, picture size, actions, states.
         instruction: what is done in them; empty: the spec's.
         seconds: longer films are cut into episodes of at most this length.
+        rate: pictures a second, of films that are folders of pictures.
         skip_bad: leave films out that cannot be read, in place of an error.
 
     Raises:
@@ -122,28 +110,34 @@ def import_videos(source: str | Path, target: str | Path, like: TaskSpec, *, ins
     """
     SECONDS.check(seconds, "seconds")
     root, hz = Path(source), like.control_hz
+    if rate is not None:
+        RATE.check(rate, "rate")
     found = films(root)
     if not found:
-        raise DataError("there is no video here", where=root, expected=f"a video file, or a folder with {', '.join(ENDINGS)}",
-                        got="no such file" if not root.exists() else "none", fix="check the path")
-    names = [(file.relative_to(root).as_posix() if file != root else file.name, file.stat().st_size) for file in found]
+        raise DataError("there is no video here", where=root, fix="check the path",
+                        expected=f"a video file, or a folder with {', '.join(ENDINGS)}, or of several {', '.join(STILLS)}",
+                        got="no such file" if not root.exists() else unread(root) or "nothing")
+    names = [(file.relative_to(root).as_posix() if file != root else file.name,
+              sum(part.stat().st_size for part in (stills(file) if file.is_dir() else [file]))) for file in found]
     spec = replace(like, instruction=instruction or like.instruction)
     store = Begun(target, spec, FILMED, {
         "source": "video", "video": True, "films": len(found), "seconds": seconds,
-        "digest": hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]})
-    skipped: list[tuple[int, str]] = []
+        "digest": hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16], **({} if rate is None else {"rate": rate})})
+    skipped, noticed = list[tuple[int, str]](), list[Finding]()
     index = 0
     for number, (file, (name, _)) in enumerate(zip(found, names, strict=True)):
         pieces: list[tuple[int, int]] = []
         try:
-            inside(root if root.is_dir() else root.parent, file.relative_to(root) if file != root else Path(file.name))
-            film = Film.open(file, hz)
+            if file.is_file():
+                inside(root if root.is_dir() else root.parent, file.relative_to(root) if file != root else Path(file.name))
+            film = Film.open(file, hz, rate)
+            noticed += film.findings(hz)
             pieces = film.pieces(max(1, round(seconds * hz)))
             if not all(store.has(index + piece) for piece in range(len(pieces))):
                 for piece, frames in enumerate(episodes_of(film, pieces, spec.image_size)):
                     if not store.has(index + piece):
                         store.put(index + piece, episode_of(frames, spec, {
-                            "film": name, "from_step": pieces[piece][0], "frames_per_second": rate(film.info),
+                            "film": name, "from_step": pieces[piece][0], "frames_per_second": film.source.rate,
                             "repeated_frames": film.repeats}))
         except DataError as error:
             if not skip_bad:
@@ -152,13 +146,12 @@ def import_videos(source: str | Path, target: str | Path, like: TaskSpec, *, ins
         index += len(pieces)
         if progress:
             progress(number + 1, len(found))
-    return Imported(store.finished("; ".join(why for _, why in skipped[:1])), tuple(skipped))
-
-
-def rate(info: VideoInfo) -> float:
-    """Mean frames per second."""
-    span = float((info.ticks[-1] - info.ticks[0]) * info.time_base)
-    return round((len(info) - 1) / span, 3) if span > 0 else 0.0
+    rest = unread(root)
+    if rest:
+        noticed.append(Finding("film", "note", str(root), "", None, "files were not read: they are no films",
+                               ", ".join(ENDINGS), rest))
+    made = store.finished("; ".join(why for _, why in skipped[:1]))
+    return Imported(made, tuple(skipped), tuple(noticed))
 
 
 def episodes_of(film: Film, pieces: list[tuple[int, int]], size: tuple[int, int]) -> Iterator[UInt8[ndarray, "T1 h w 3"]]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 from numpy import ndarray
 
 from ...errors import DataError
@@ -74,7 +72,7 @@ def read_episode(dataset: LeRobot, index: int, spec: TaskSpec, sidecar: Sidecar 
     said = dict(sidecar.episodes.get(index, {})) if sidecar else {}
     success = success_of(columns, row.length, bool(said.get("solved_at_start", False)), str(dataset.root / row.data))
     imitate = columns["wam.imitate"].reshape(-1)[:-1] > 0 if "wam.imitate" in columns else None
-    frames = {camera_name(name, info.features[name].depth): fit(dataset.frames(index, name), spec.image_size)
+    frames = {camera_name(name, info.features[name].depth): dataset.frames(index, name, spec.image_size)
               for name in info.cameras}
     kept = said.get("meta")
     meta = {"source": "lerobot", "dataset": dataset.root.resolve().name, "episode": index, "wamlab": code_version()}
@@ -108,17 +106,3 @@ def camera_name(feature: str, is_depth: bool = False) -> str:
     """The name of a camera in an Episode."""
     name = feature.removeprefix(CAMERA)
     return name + depth.SUFFIX if is_depth and not name.endswith(depth.SUFFIX) else name
-
-
-def fit(frames: ndarray, size: tuple[int, int]) -> UInt8[ndarray, "N h w 3"]:
-    """Frames of the wanted size: colour by area, depth (16 bit) by the nearest pixel and packed into three channels."""
-    if frames.dtype == np.uint16:
-        rows, columns = (np.arange(new) * old // new for new, old in zip(size, frames.shape[1:], strict=True))
-        return depth.pack(frames[:, rows][:, :, columns])
-    if frames.shape[1:3] == tuple(size):
-        return frames
-    out, convert = np.empty((len(frames), *size, 3), np.uint8), VideoReformatter()
-    for number, frame in enumerate(frames):
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        out[number] = convert.reformat(picture, size[1], size[0], interpolation="AREA", threads=1).to_ndarray()
-    return out

@@ -1,72 +1,162 @@
-"""Which frames of which video file belong to an episode of a LeRobot dataset."""
+"""Which frames of which video file belong to the rows of a LeRobot dataset: decided by presentation time, per camera.
+
+Row t of an episode shows the frame whose presentation time is nearest to `from_timestamp + timestamp[t]`, as in the official
+reader. A frame may be one row's period away and no more: farther, it would show what another row's action did. So a video at 30
+frames a second is read beside rows at 10 Hz, and one at 5 with each frame twice, which is said; what has a hole, ends early or
+runs at another speed is refused.
+
+Stated starts are sums of container durations in many datasets, and drift by frames. Where a file's frames are as many as its
+rows, in order, and keep pace with the rows throughout the episode, frames are therefore counted; the times then only have to
+agree roughly. Where count and time contradict each other, nobody can know, and the episode is refused.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 from ...errors import DataError
 from ...reading import inside
+from .depth import Coding
 from .features import Info
 from .index import Row, Span
-from .video import VideoInfo, probe, read_frames
+from .pictures import gathered
+from .video import TIE, VideoInfo, nearest, probe, read_frames
 
 DRIFT = 0.05
 """share of the frames before an episode by which its stated start may be off while counting is still believed"""
+RATE = 0.05
+"""share by which two rates may differ and be the same"""
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What the rows of an episode show of a video."""
+
+    video: VideoInfo
+    frames: Int64[ndarray, "N"]
+    """per row the number of its frame; ascending"""
+
+    @property
+    def repeats(self) -> int:
+        """Rows that show the frame of the row before."""
+        return int((np.diff(self.frames) == 0).sum())
 
 
 class Videos:
     """The video files of a dataset."""
 
     def __init__(self, root: Path, info: Info, rows: Sequence[Row]):
-        self.root, self.info = root, info
+        self.root, self.info, self.rows = root, info, rows
         self._before = _frames_before(rows)
-        self._videos: dict[Path, VideoInfo] = {}
+        self._total = {row.videos[camera].path: self._before[camera, row.index][1] for row in rows for camera in row.videos}
+        self._probed: dict[Path, VideoInfo] = {}
 
-    def video(self, row: Row, camera: str) -> tuple[VideoInfo, int]:
-        """The video file of an episode's camera and the number of its first frame there.
+    def probed(self, path: Path) -> VideoInfo:
+        """What a file holds; `path` is relative to the dataset. Raises DataError."""
+        file = inside(self.root, path)
+        if file not in self._probed:
+            self._probed[file] = probe(file)
+        return self._probed[file]
 
-        The first frame is found by counting the frames of the episodes before it in that file, wherever file and
-        table agree on the total, the order and roughly on the time; else by the stated start, which must lie within half
-        a frame of one.
+    def rows_of(self, path: Path) -> int:
+        """Rows of all episodes whose frames lie in a file, `path` relative to the dataset."""
+        return self._total[path]
+
+    def match(self, row: Row, camera: str, times: Float64[ndarray, "N"]) -> Shown:
+        """The frames of an episode's rows.
+
+        Args:
+            times: seconds of each row from the episode's start, ascending.
 
         Raises:
-            DataError: if neither works.
+            DataError: if video and rows cannot be reconciled; it names the rates of both.
         """
-        span = row.videos[camera]
-        file = inside(self.root, span.path)
-        if file not in self._videos:
-            self._videos[file] = probe(file)
-        video = self._videos[file]
+        span, fps = row.videos[camera], self.info.fps
+        video = self.probed(span.path)
         before, total, ordered = self._before[camera, row.index]
-        if len(video) == total and ordered:
-            drift = 0.0 if math.isnan(span.start) else abs(video.second(before) - video.second(0) - span.start) * self.info.fps
-            if drift <= max(1.0, DRIFT * before):
-                return video, before
-        return video, self._by_time(video, span, row)
+        counted = before + np.arange(row.length)
+        countable = len(video) == total and ordered
+        if countable:
+            moved, own = video.seconds[counted], times - times[0]
+            drift = 0.0 if math.isnan(span.start) else abs(moved[0] - span.start - times[0]) * fps
+            if np.abs(moved - moved[0] - own).max() <= 0.5 / fps and drift <= max(1.0, DRIFT * before):
+                return Shown(video, counted)
+        wanted = span.start + times
+        frames = nearest(video.seconds, wanted) if len(video) else counted
+        why = self._misfit(video, span, wanted, frames)
+        if countable and not why and not np.array_equal(frames, counted):
+            why = "it has one frame for each row, but not at the rows' times"
+        if why:
+            raise self._refusal(video, row, times, wanted, why)
+        return Shown(video, frames)
 
-    def _by_time(self, video: VideoInfo, span: Span, row: Row) -> int:
-        times = video.ticks.astype(np.float64) * float(video.time_base)
-        nearest = int(np.abs(times - span.start).argmin()) if len(times) else 0
-        if not len(times) or abs(times[nearest] - span.start) > 0.5 / self.info.fps or nearest + row.length > len(times):
-            raise DataError(f"the video of episode {row.index} does not fit its rows", where=video.file,
-                            expected=f"{row.length} frames from {span.start:.3f} s on", got=f"{len(times)} frames in all",
-                            fix="drop the episode, or write the dataset again")
-        return nearest
+    def _misfit(self, video: VideoInfo, span: Span, wanted: Float64[ndarray, "N"], frames: Int64[ndarray, "N"]) -> str:
+        """Why the frames nearest to the wanted times do not show the rows; "" if they do."""
+        if not len(video) or math.isnan(span.start):
+            return "it is empty" if not len(video) else "nothing says where the episode begins in it"
+        period = float(np.median(np.diff(video.seconds))) if len(video) > 1 else 0.0
+        edge = 0.5 * max(1 / self.info.fps, period) + TIE
+        if wanted[0] < -edge or wanted[-1] > video.seconds[-1] + edge:
+            return "it ends before the rows do"
+        if wanted[-1] > span.end + edge:  # False where the end is not said
+            return "the episode's part of it ends before the rows do"
+        far = np.abs(video.seconds[frames] - wanted)
+        if far.max() > 1 / self.info.fps + TIE:
+            return f"no frame is near row {int(far.argmax())}"
+        return ""
 
-    def frames(self, row: Row, camera: str) -> ndarray:
-        """All frames of an episode: uint8 [N, h, w, 3]; for depth, uint16 [N, h, w]. Raises DataError."""
+    def _refusal(self, video: VideoInfo, row: Row, times: Float64[ndarray, "N"], wanted: Float64[ndarray, "N"],
+                 why: str) -> DataError:
+        rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else self.info.fps
+        end = float(video.seconds[-1]) if len(video) else 0.0
+        there = f", shorter than its header says: {video.shorter}" if video.shorter else ""
+        return DataError(
+            f"the video of episode {row.index} does not fit its rows: {why}", where=video.file,
+            expected=f"a frame for each of {row.length} rows at {rate:.4g} Hz, {wanted[0]:.3f} to {wanted[-1]:.3f} s "
+                     f"(meta/info.json, field fps: {self.info.fps})",
+            got=f"{len(video)} frames at {video.rate:.4g} frames/s, 0 to {end:.3f} s{there}",
+            fix="encode the video again so that each frame has the time of its row, or drop the episode")
+
+    def frames(self, shown: Shown, camera: str, size: tuple[int, int] | None = None) -> ndarray:
+        """The frame of each row: uint8 [N, h, w, 3]; for depth uint16 [N, h, w], millimetres; scaled to `size` as
+        `pictures.fit` does, if there is one. Raises DataError."""
         feature = self.info.features[camera]
-        video, first = self.video(row, camera)
-        if (video.height, video.width) != feature.shape[:2]:
-            raise DataError("the video has another size", where=video.file, expected=feature.shape[:2],
+        where = f"{self.root}/meta/info.json, field features.{camera}.info"
+        coding = Coding.read(feature.info, where) if feature.depth else None
+        video, (height, width, _) = shown.video, feature.shape
+        if (video.height, video.width) != (height, width):
+            raise DataError("the video has another size", where=video.file, expected=(height, width),
                             got=(video.height, video.width),
                             fix=f"mend meta/info.json, field features.{camera}.shape")
-        return read_frames(video, first, row.length, depth=feature.depth)
+        return gathered(read_frames(video, shown.frames, coding), len(shown.frames), (height, width), size, feature.depth,
+                        video.file)
+
+
+def row_times(stored: ndarray, fps: int, where: str) -> Float64[ndarray, "N"]:
+    """The column `timestamp` of an episode.
+
+    Raises:
+        DataError: if the times do not go on, or not at the dataset's rate.
+    """
+    times = stored.reshape(-1).astype(np.float64)
+    if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
+        bad = int(np.argmin(np.isfinite(times) & (np.diff(times, prepend=-np.inf) > 0)))
+        raise DataError("time does not go on", where=where, expected="each row later than the one before",
+                        got=f"{times[bad]:.4f} s in row {bad}", fix="write the dataset again with its tool")
+    span, said = float(times[-1] - times[0]), (len(times) - 1) / fps
+    if abs(span - said) > max(1.0 / fps, RATE * said) + TIE:
+        raise DataError("the rows' times contradict the dataset's rate", where=where,
+                        expected=f"{fps} Hz (meta/info.json, field fps): {len(times)} rows in {said:.3f} s",
+                        got=f"{(len(times) - 1) / span:.4g} Hz: {span:.3f} s",
+                        fix="correct fps in meta/info.json, or the times of the rows")
+    return times
 
 
 def _frames_before(rows: Sequence[Row]) -> dict[tuple[str, int], tuple[int, int, bool]]:

@@ -5,8 +5,8 @@
     dataset.frames(3, "observation.images.top")            uint8 [N, h, w, 3]
 
 An episode has N rows; row t carries observation t and the action taken there. Rows are found by their `episode_index`
-and checked against what the table of episodes says; frames are found by counting, so that no sum of container durations
-can drift. Nothing that the dataset's JSON says about paths and sizes is trusted (`reading`).
+and checked against what the table of episodes says; frames are found by their presentation time (`frames`). Nothing that the
+dataset's JSON says about paths and sizes is trusted (`reading`).
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 from ...errors import DataError, UnknownName
 from ..instructions import Instructions, changes
 from .features import DEFAULTS, NUMBERS, PICTURES, Info, read_info
-from .frames import Videos
+from .frames import Shown, Videos, row_times
 from .index import Row, read_rows, read_tasks
-from .pictures import pictures
+from .pictures import PICTURE_BYTES, pictures
 from .rows import Rows
 from .tables import numbers
-from .video import VideoInfo
 
 
 class LeRobot:
@@ -42,6 +41,7 @@ class LeRobot:
             raise DataError(f"there are two episodes {twice.index}", where=f"{twice.source}, field episode_index",
                             expected="a number of its own for each episode", got=twice.index, fix="renumber the episodes")
         self.videos = Videos(root, info, rows)
+        self._shown: dict[tuple[int, str], Shown] = {}
         self.parts = Rows(root, info)
 
     @classmethod
@@ -95,24 +95,45 @@ class LeRobot:
             raise DataError("the column holds no text", where=where, expected="text", got=column.type)
         return np.array(column.to_pylist(), object)
 
-    def video(self, index: int, camera: str) -> tuple[VideoInfo, int]:
-        """The video file of an episode's camera and the number of its first frame there. Raises DataError."""
-        return self.videos.video(self.row(index), camera)
+    def times(self, index: int) -> Float64[ndarray, "N"]:
+        """Seconds of each row from the episode's start. Raises DataError if they are not at the dataset's rate."""
+        part, file = self.parts.part(self.row(index), ["timestamp"])
+        where = f"{file}, field timestamp, episode {index}"
+        return row_times(self._column(part["timestamp"], "timestamp", where), self.info.fps, where)
 
-    def frames(self, index: int, camera: str) -> ndarray:
-        """All frames of an episode: uint8 [N, h, w, 3]; for depth, uint16 [N, h, w] in the dataset's unit.
+    def match(self, index: int, camera: str) -> Shown:
+        """Which frames of its video an episode's rows show; looked up once. Raises DataError."""
+        if (index, camera) not in self._shown:
+            self._shown[index, camera] = self.videos.match(self.row(index), camera, self.times(index))
+        return self._shown[index, camera]
+
+    @property
+    def matched(self) -> list[int]:
+        """Indices of the episodes whose videos were looked at."""
+        return sorted({index for index, _ in self._shown})
+
+    def frames(self, index: int, camera: str, size: tuple[int, int] | None = None) -> ndarray:
+        """All frames of an episode: uint8 [N, h, w, 3]; for depth, uint16 [N, h, w], millimetres. Scaled to `size` (height,
+        width) as `pictures.fit` does, if there is one; depth is then packed into three channels.
 
         Raises:
             UnknownName: for a camera that does not exist.
-            DataError: if a frame is missing, damaged or of another size.
+            DataError: if a frame is missing, damaged or of another size, or all of them take too much memory.
         """
         if camera not in self.info.cameras:
             raise UnknownName("camera", camera, self.info.cameras)
         row, feature = self.row(index), self.info.features[camera]
+        sides = [size or self.info.features[name].shape[:2] for name in self.info.cameras]
+        if row.length * sum(height * width * 3 for height, width in sides) > PICTURE_BYTES:
+            raise DataError(f"the pictures of episode {index} take too much memory", where=row.source,
+                            expected=f"at most {PICTURE_BYTES} bytes in all cameras together",
+                            got=f"{row.length} times {', '.join(f'{height} x {width}' for height, width in sides)}",
+                            fix="import them smaller: wam data import --size HEIGHT WIDTH")
         if feature.dtype == "image":
+            self.times(index)
             part, file = self.parts.part(row, [camera])
-            return pictures(part[camera], feature, f"{file}, field {camera}, episode {index}")
-        return self.videos.frames(row, camera)
+            return pictures(part[camera], feature, f"{file}, field {camera}, episode {index}", size)
+        return self.videos.frames(self.match(index, camera), camera, size)
 
     def instruction(self, index: int, task_index: int) -> str:
         """The task's text of a row: by its task index, else the first that the table of episodes names."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy import ndarray
 
 from ...errors import DataError
 from ...reading import inside
@@ -26,6 +27,7 @@ class Rows:
         self.elsewhere: dict[int, Path] = {}
         """episodes that were found in another file than the one that the table of episodes names, and that file"""
         self._extents: dict[Path, dict[int, list[Extent]]] = {}
+        self._ends: dict[Path, tuple[ndarray, set[str]]] = {}
         self._asked: tuple[str, ...] = ()
         self._table: tuple[tuple[Path, tuple[int, ...]], pa.Table] | None = None
 
@@ -36,16 +38,22 @@ class Rows:
             DataError: if its rows are not there, not all, or not in a row.
         """
         file, (first, end) = self.find(row)
-        source = open_parquet(file)
-        ends = np.cumsum([source.metadata.row_group(number).num_rows for number in range(source.num_row_groups)])
+        ends, there = self._groups(file)
         groups = tuple(range(int(np.searchsorted(ends, first, "right")), int(np.searchsorted(ends, end - 1, "right")) + 1))
         before = int(ends[groups[0] - 1]) if groups[0] else 0
         self._asked = tuple(dict.fromkeys([*self._asked, *names]))
         key = (file, groups)
         if self._table is None or self._table[0] != key or not set(names) <= set(self._table[1].column_names):
-            there = set(source.schema_arrow.names) | set(names)
-            self._table = key, read_table(file, [name for name in self._asked if name in there], groups)
+            self._table = key, read_table(file, [name for name in self._asked if name in there | set(names)], groups)
         return self._table[1].slice(first - before, end - first), file
+
+    def _groups(self, file: Path) -> tuple[ndarray, set[str]]:
+        """(the number of the row behind each row group, the columns' names) of a file. Raises DataError."""
+        if file not in self._ends:
+            source = open_parquet(file)
+            counts = [source.metadata.row_group(number).num_rows for number in range(source.num_row_groups)]
+            self._ends[file] = np.cumsum(counts), set(source.schema_arrow.names)
+        return self._ends[file]
 
     def find(self, row: Row) -> tuple[Path, Extent]:
         """The file with all rows of an episode, and which they are there. Raises DataError."""

@@ -12,8 +12,9 @@ from scipy.spatial.transform import Rotation
 from ...errors import DataError
 from ...spec import ActionSpec, TaskSpec
 from ...types import Episode
-from ..formats.episodes import fit
-from ..formats.video import probe, read_frames
+from ..formats.films import Moving
+from ..formats.pictures import fit, gathered
+from ..formats.video import nearest, probe
 from ..store import EpisodeStore, code_version
 from . import files
 from .bring import Progress, bring_in, open_store
@@ -24,8 +25,6 @@ STATE = ("x (m)", "y (m)", "z (m)", *(f"rotation {row}{column}" for column in "1
 ACTION = ActionSpec(("x", "y", "z", "rx", "ry", "rz", "opening"), (-0.2,) * 3 + (-1.0,) * 3 + (0.0,),
                     (0.2,) * 3 + (1.0,) * 4, ("m/step",) * 3 + ("rad/step",) * 3 + ("0..1",), "delta")
 """changes along and about the axes of the robot's base; the opening is a target"""
-BLOCK = 4
-"""frames that are decoded together, so that a long video of large pictures needs little memory"""
 
 
 def states(path: Path) -> Float32[ndarray, "T1 10"]:
@@ -47,20 +46,16 @@ def frames(video: File, times: ndarray, size: tuple[int, int]) -> UInt8[ndarray,
     Raises:
         DataError: if the video does not reach so far, or cannot be read.
     """
-    info = probe(video)
-    clock = (info.ticks - info.ticks[0]).astype(np.float64) * float(info.time_base)
+    film = Moving(probe(video))
+    clock = film.seconds
     period = float(np.median(np.diff(clock))) if len(clock) > 1 else 0.0
-    if times[0] < -period or times[-1] > clock[-1] + period:
+    if not len(clock) or times[0] < -period or times[-1] > clock[-1] + period:
         raise DataError("the video does not cover the recording", where=video, expected=f"{times[0]:.2f} to {times[-1]:.2f} s",
-                        got=f"0 to {clock[-1]:.2f} s", fix="see that trajectory and video belong together")
-    middle = (clock[1:] + clock[:-1]) / 2
-    nearest = np.searchsorted(middle, times)
-    out = np.empty((len(times), *size, 3), np.uint8)
-    for first in range(0, len(times), BLOCK):
-        block = nearest[first:first + BLOCK]
-        read = read_frames(info, int(block[0]), int(block[-1] - block[0]) + 1)
-        out[first:first + len(block)] = fit(read[block - block[0]], size)
-    return out
+                        got=f"0 to {clock[-1]:.2f} s {film.shorter}".rstrip() if len(clock) else "no frames",
+                        fix="see that trajectory and video belong together")
+    made = (picture for picture, count in film.shown(nearest(clock, times))
+            for picture in [fit(np.ascontiguousarray(picture)[None], size)[0]] * count)
+    return gathered(made, len(times), size, None, False, video)
 
 
 def import_umi(root: File, target: File, calibration: Calibration, *, hz: float = 10.0, size: tuple[int, int] = (64, 64),
