@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,15 +17,21 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("LP_NUM_THREADS", "0")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ["NO_COLOR"] = "1"
+if "PYTEST_DEBUG_TEMPROOT" not in os.environ and os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free > 4 * 2**30:
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = "/dev/shm"  # thousands of files are flushed: in memory that takes no time
 os.environ["COLUMNS"] = "120"
 
 from jaxtyping import install_import_hook
 
 install_import_hook("wamlab", "checker.check")  # before anything of wamlab is imported
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
+
+hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one takes long, which is no fault
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

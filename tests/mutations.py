@@ -646,13 +646,20 @@ BYTE += [flip_bits, overwrite, cut, longer, lost, exchanged]
 # ---- putting a case together ------------------------------------------------------------------------------------
 
 
+def kind_of(seed: int) -> tuple[str, int]:
+    """Which mutation number `seed` is: of every ten four of content, four of a table, two of bytes."""
+    tens, one = divmod(seed, 10)
+    if one < 4:
+        return "content", (tens * 4 + one) % len(CONTENT)
+    return ("table", (tens * 4 + one - 4) % len(TABLE)) if one < 8 else ("bytes", (tens * 2 + one - 8) % len(BYTE))
+
+
 def make_case(seed: int, base: Path, folder: Path, episodes: int = 10) -> Case:
-    """Mutation number `seed`: of every ten four of content, four of a table, two of bytes."""
+    """Mutation number `seed`."""
     g = np.random.default_rng([7, seed])
-    kind = seed % 10
+    kind, number = kind_of(seed)
     root = folder / "mutated"
-    if kind < 4:
-        number = (seed // 10 * 4 + kind) % len(CONTENT)
+    if kind == "content":
         drafts = [Draft.of(bench_episode(n)) for n in range(episodes)]
         k = int(g.integers(episodes))
         words, checks = CONTENT[number](drafts, k, g)
@@ -669,12 +676,10 @@ def make_case(seed: int, base: Path, folder: Path, episodes: int = 10) -> Case:
             (root / SUMS).write_bytes(sums(root))
         return Case(root, f"{CONTENT[number].__name__}: episode {k}, {words}", checks, (k,))
     shutil.copytree(base, root)
-    if kind < 8:
-        number = (seed // 10 * 4 + kind - 4) % len(TABLE)
+    if kind == "table":
         words, checks = TABLE[number](root, g)
         (root / SUMS).write_bytes(sums(root))
         return Case(root, f"{TABLE[number].__name__}: {words}", checks)
-    number = (seed // 10 * 2 + kind - 8) % len(BYTE)
     return Case(root, f"{BYTE[number].__name__}: {BYTE[number](root, g)}", ())
 
 

@@ -44,7 +44,8 @@ def windows(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def readout(windows):
-    return readout_for(windows, steps=240)
+    """Far from the threshold at which it would refuse: it agrees with the truth at 0.79 over seeds where 0.5 is asked."""
+    return readout_for(windows, steps=600)
 
 
 def table(scores):

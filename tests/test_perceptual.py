@@ -215,12 +215,12 @@ def test_clips_are_found_again():
     assert len(clips_of(nothing)) == 0
 
 
-def test_kernel_distance_is_unbiased_and_exactly_zero_for_truth():
+def test_kernel_distance_is_unbiased_and_zero_for_truth():
     generator = np.random.default_rng(0)
     cluster = np.repeat(np.arange(10), 2)
     x = generator.normal(size=(20, 6))
     same = distances.paired_mmd(x, x, cluster)
-    assert same.value == same.low == same.high == 0
+    assert [same.value, same.low, same.high] == pytest.approx([0, 0, 0], abs=1e-12)  # rounding of a matrix product
     found = [distances.paired_mmd(generator.normal(size=(20, 6)), generator.normal(size=(20, 6)), cluster)
              for _ in range(300)]
     values = np.array([e.value for e in found])

@@ -29,7 +29,7 @@ NAMES = recipe.names()
 
 @pytest.fixture(scope="module")
 def demos(tmp_path_factory) -> EpisodeStore:
-    return collect("pushworld", 10, tmp_path_factory.mktemp("demos") / "store", kind="mixed", workers=1)
+    return collect("pushworld", 10, tmp_path_factory.mktemp("demos") / "store", kind="mixed", workers=1, options={"size": 32})
 
 
 def tiny(name: str, **training) -> recipe.Recipe:
@@ -87,11 +87,11 @@ def test_kill_minus_nine_loses_nothing(demos, tmp_path):
 
 def test_one_batch_can_be_learned_by_heart(demos, tmp_path):
     """A loss that cannot fall on a handful of windows has a bug."""
-    r = tiny("vla", steps=400, batch_size=8, learning_rate=4e-3, checkpoint_every=1000)
+    r = tiny("vla", steps=200, batch_size=8, learning_rate=4e-3, checkpoint_every=1000, validate_every=1000)
     r = replace(r, model=replace(r.model, shift=0))
     trainer = Trainer(r, [demos], tmp_path, 0)
     few = Source("eight windows", trainer.sources[0].imitated[:8], trainer.sources[0].others[:0])
-    trainer.draws["model"] = Draws([few], np.ones((400, 1)), 8, 0.0, 0)
+    trainer.draws["model"] = Draws([few], np.ones((200, 1)), 8, 0.0, 0)
     trainer.run()
     curve = trainer.curves["train"]
     assert np.mean([p[-1] for p in curve[-3:]]) < 0.35 * curve[0][-1]
