@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -86,10 +87,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `wam`. Exit status: 0 done, 2 an error the user can mend, 130 stopped by Ctrl-C."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle torch threads must not spin while the simulator works
     os.environ.setdefault("LP_NUM_THREADS", "0")  # software OpenGL: render in the calling thread, one worker per core
+    plain_streams()
     try:
         return dispatch(sys.argv[1:] if argv is None else argv)
     except WamError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return 2
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on where it was", file=sys.stderr)
@@ -97,9 +99,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader (head, less) has gone: that is fine
     except OSError as error:
-        print(f"error: {disk_trouble(error)}", file=sys.stderr)
+        complain(disk_trouble(error))
         return 2
     return 0
+
+
+def plain_streams() -> None:
+    """What an output that is not UTF-8 cannot write is written as an escape, here and in every process started from here."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    encoding = os.environ.get("PYTHONIOENCODING", "").partition(":")[0]
+    os.environ["PYTHONIOENCODING"] = f"{encoding}:backslashreplace"
+
+
+def complain(error: WamError) -> None:
+    """An error in one block on stderr."""
+    from .commands.console import say
+
+    first, *more = error.lines()
+    say(f"error: {first}", *more, stderr=True)
 
 
 def disk_trouble(error: OSError) -> WamError:

@@ -18,8 +18,12 @@ class WamError(Exception):
 
     def __init__(self, problem: str, *, where: object = "", expected: object = "", got: object = "", fix: str = ""):
         self.problem, self.where, self.expected, self.got, self.fix = problem, where, expected, got, fix
-        rows = [("where", where), ("expected", expected), ("got", got), ("fix", fix)]
-        super().__init__("\n".join([problem] + [f"  {name}: {value}" for name, value in rows if str(value)]))
+        super().__init__("\n".join(self.lines()))
+
+    def lines(self) -> list[str]:
+        """The block that is printed: the problem, and each field that is not empty."""
+        rows = [("where", self.where), ("expected", self.expected), ("got", self.got), ("fix", self.fix)]
+        return [self.problem, *(f"  {name}: {value}" for name, value in rows if str(value))]
 
     def __reduce__(self):
         """Errors come back from worker processes as they were, with every field as text."""

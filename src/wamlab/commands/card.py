@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ..errors import WamError
-from .console import print_json, print_table, progress
+from .console import print_json, print_table, progress, say
 from .options import Place, Rows, Workers
 
 
@@ -79,13 +79,13 @@ class Command:
             print_json([card.to_json() for card in cards])
             return
         if self.run is not None:
-            print(f"page: {page}")
+            say(f"page: {page}")
         for card in cards:
-            print(f"\n{card.model} on {card.task}: {card.verdict.words.upper()}")
+            say("", f"{card.model} on {card.task}: {card.verdict.words.upper()}")
             for reason in card.verdict.reasons:
-                print(f"  {reason}")
+                say(f"  {reason}")
             for capability in card.capabilities:
-                print(f"  {capability.name:<8}{'' if capability.available else 'unavailable: '}{capability.why}")
+                say(f"  {capability.name:<8}{'' if capability.available else 'unavailable: '}{capability.why}")
             names = [s.metric for s in card.scores] if self.all else [*HEADLINES, *SIBLINGS]
             print_table("", ["measure", "value", "95 % interval", "n", "note"], [
                 [s.metric, "unavailable" if s.value is None else f"{s.value + 0.0:.3f}",

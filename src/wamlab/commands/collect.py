@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import tyro
 
 from ..errors import WamError
-from .console import print_json, progress
+from .console import print_json, progress, say
 from .options import Count, Place, Port, Seed, Speed, View, Workers
 
 
@@ -96,9 +95,9 @@ class Command:
         if self.json:
             print_json(facts)
         else:
-            print(f"{len(store)} episodes of {self.task} in {self.out}; the task was solved in {solved}")
+            say(f"{len(store)} episodes of {self.task} in {self.out}; the task was solved in {solved}")
             beside = f"DATASET {self.out} --mix 1,1" if self.video else self.out
-            print(f"next: wam train uwm --data {beside} --out checkpoints/uwm")
+            say(f"next: wam train uwm --data {beside} --out checkpoints/uwm")
 
     def _teleoperate(self) -> None:
         if self.also or self.video:
@@ -115,7 +114,7 @@ class Command:
             with Recorder(self.out, simulator.task_spec, renderer=simulator.renderer, still_scenes=True) as recorder, \
                     Browser(f"{self.task}: {simulator.task_spec.instruction}", self.port) as page:
                 before = recorder.episodes
-                print(f"open {page.address}", file=sys.stderr, flush=True)
+                say(f"open {page.address}", stderr=True)
                 session = Teleoperation(simulator, recorder, page, page, seed=self.seed, speed=self.speed,
                                         view=self.view or None, began=page.start_over).run(max(self.episodes - before, 0))
         finally:
@@ -125,6 +124,6 @@ class Command:
         if self.json:
             print_json(facts)
         else:
-            print(f"{session.kept} episodes kept, {session.solved} of them solved, {session.discarded} thrown away; "
-                  f"{before + session.kept} in {self.out}")
-            print(f"next: wam data import {self.out} --out {self.out}-store, then train on it")
+            say(f"{session.kept} episodes kept, {session.solved} of them solved, {session.discarded} thrown away; "
+                f"{before + session.kept} in {self.out}")
+            say(f"next: wam data import {self.out} --out {self.out}-store, then train on it")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import WamError
-from .console import print_json, print_table, progress
+from .console import print_json, print_table, progress, say
 from .options import Count, Place, Seed, Workers
 
 if TYPE_CHECKING:
@@ -97,12 +97,12 @@ class Command:
                     c for c in table["oracle"] if "." not in c]
                 rows = [[saboteur, *(number(row.get(c)) for c in columns)] for saboteur, row in table.items()]
                 print_table(f"{one.world}: {family}", ["", *columns], rows)
-                print()
+                say()
         for finding in (f for one in found for f in one.exhibits):
-            print(f"{finding.score}: {finding.saboteur} reaches {number(finding.value)} ({finding.demand})")
-        print(f"\n{len(passed)} metrics kept every promise: {', '.join(passed)}")
+            say(f"{finding.score}: {finding.saboteur} reaches {number(finding.value)} ({finding.demand})")
+        say("", f"{len(passed)} metrics kept every promise: {', '.join(passed)}")
         for finding in broken:
-            print(f"BROKEN {finding.score} on {finding.saboteur}: {number(finding.value)} is not {finding.demand}")
+            say(f"BROKEN {finding.score} on {finding.saboteur}: {number(finding.value)} is not {finding.demand}")
 
 
 def rounded(tables: Mapping[str, Table]) -> dict[str, Any]:

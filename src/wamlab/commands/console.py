@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
+
+from ..reading import shown
 
 Tick = Callable[[int, int], None]
 """called with (done, total)"""
@@ -24,12 +28,12 @@ def progress(description: str, every: float = 10.0) -> Iterator[Tick]:
 
     Both go to stderr, so that stdout carries results alone.
     """
-    console = Console(stderr=True)
+    console, description = Console(stderr=True), line(description)
     if console.is_terminal and _shown:
         bar = _shown[0].add_task(description, total=None)
         yield lambda done, total: _shown[0].update(bar, completed=done, total=total)
     elif console.is_terminal:
-        columns = [TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        columns = [TextColumn("{task.description:<34}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                    TextColumn("left"), TimeRemainingColumn()]
         with Progress(*columns, console=console) as bars:
             bar = bars.add_task(description, total=None)
@@ -58,7 +62,18 @@ class PlainLines:
         self.last = now
         spent = now - self.start
         left = f", about {spent / done * (total - done):.0f} s left" if 0 < done < total else ""
-        self.console.print(f"{self.description}: {done}/{total} after {spent:.0f} s{left}", highlight=False)
+        self.console.print(f"{self.description}: {done}/{total} after {spent:.0f} s{left}", highlight=False, markup=False,
+                           emoji=False)
+
+
+def line(text: object) -> str:
+    """`shown` within one line: ends of lines are written out too, so that no name can pass for a line of its own."""
+    return shown(text).replace("\n", "\\n")
+
+
+def say(*lines: object, stderr: bool = False) -> None:
+    """Lines of text on stdout, or on stderr. What a dataset, a log or a disk says is shown, not obeyed."""
+    print("\n".join(map(line, lines)), file=sys.stderr if stderr else sys.stdout)
 
 
 def print_json(value: Any) -> None:
@@ -82,12 +97,13 @@ def plain(value: Any) -> Any:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table on stdout."""
-    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    """A table on stdout. Cells are text: no markup in them means anything."""
+    heading = Text(line(title), "table.title") if title else None
+    table = Table(title=heading, title_justify="left", show_edge=False, pad_edge=False)
     for number, name in enumerate(columns):
-        table.add_column(name, no_wrap=number == 0)
+        table.add_column(Text(line(name)), no_wrap=number == 0)
     for row in rows:
-        table.add_row(*map(str, row))
+        table.add_row(*(Text(line(cell)) for cell in row))
     console = Console()
     if not console.is_terminal:
         console.width = 160  # a pipe or a file has no width to keep to

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from . import data_curate as curate
-from .console import print_json, progress
+from .console import print_json, progress, say
 from .data_import import Import
 from .data_umi import Umi
 from .data_value import Value
@@ -44,7 +44,8 @@ class Check:
         if self.json:
             print_json([asdict(finding) for finding in findings])
         else:
-            print("\n".join([*map(str, findings), *([] if wrong else [f"{self.dataset}: nothing is wrong"])]))
+            say(*(part for finding in findings for part in finding.lines()),
+                *([] if wrong else [f"{self.dataset}: nothing is wrong"]))
         return 2 if any(finding.severity == "error" for finding in findings) else 0
 
 
@@ -72,7 +73,7 @@ class Export:
         store = EpisodeStore.open(self.source)
         with progress("export") as tick:
             path = export_lerobot(store, self.out, video=self.video, progress=tick)
-        print_json({"out": path, "episodes": len(store)}) if self.json else print(f"{len(store)} episodes in {path}")
+        print_json({"out": path, "episodes": len(store)}) if self.json else say(f"{len(store)} episodes in {path}")
         return 0
 
 
@@ -122,7 +123,7 @@ class View:
 
         shown = browse_dataset(self.dataset, self.out, self.episodes)
         print_json({"out": self.out,
-                    "episodes": shown}) if self.json else print(f"{len(shown)} episodes: open {self.out} in a browser")
+                    "episodes": shown}) if self.json else say(f"{len(shown)} episodes: open {self.out} in a browser")
         return 0
 
 
@@ -145,7 +146,7 @@ class Recover:
         done = recover(self.dataset)
         kept = ", ".join(f"{rows} rows as episode {index}" for index, rows in done.salvaged) or "none"
         text = f"completed: {len(done.completed)}; kept of open episodes: {kept}; empty: {done.dropped}"
-        print_json(asdict(done)) if self.json else print(text)
+        print_json(asdict(done)) if self.json else say(text)
         return 0
 
 

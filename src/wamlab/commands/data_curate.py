@@ -11,7 +11,7 @@ import tyro
 
 from ..errors import DataError, WamError
 from ..recipe import Size, load
-from .console import print_json, print_table, progress
+from .console import print_json, print_table, progress, say
 from .options import Count, Place, Positive, Rows, Seed, Share
 
 
@@ -88,11 +88,11 @@ class Filter:
                  "" if row["kept"] else "dropped"] for row in facts["ranking"][:self.worst]]
         print_table(f"the worst of {len(corpus)} episodes", ("episode", "deviations", "blamed by", "why", ""), rows)
         for name, why in left_out.items():
-            print(f"not used: {name} ({why})")
+            say(f"not used: {name} ({why})")
         if corpus.played:
-            print(f"no step to imitate: {len(corpus.played)} of the episodes ({', '.join(map(str, corpus.played[:10]))}"
-                  f"{', ...' * (len(corpus.played) > 10)}); left out by filters that judge what is imitated")
-        print(f"kept {len(kept)} of {len(corpus)}: {self.out}")
+            say(f"no step to imitate: {len(corpus.played)} of the episodes ({', '.join(map(str, corpus.played[:10]))}"
+                f"{', ...' * (len(corpus.played) > 10)}); left out by filters that judge what is imitated")
+        say(f"kept {len(kept)} of {len(corpus)}: {self.out}")
         return 0
 
     def labelled(self, store: Any) -> dict[int, bool]:
@@ -168,5 +168,5 @@ class Weigh:
                         [[name, f"{found.start[name]:.3f}", f"{weight:.3f}", f"{found.excess[name]:+.4f}"]
                          for name, weight in found.weights.items()])
             mix = ",".join(f"{weight:.3f}" for weight in found.weights.values())
-            print(f"weights: {file}; next: wam train {self.recipe} --data {' '.join(map(str, self.sources))} --mix {mix}")
+            say(f"weights: {file}; next: wam train {self.recipe} --data {' '.join(map(str, self.sources))} --mix {mix}")
         return 0

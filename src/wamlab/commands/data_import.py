@@ -8,9 +8,8 @@ from typing import Annotated
 import tyro
 
 from ..errors import WamError
-from ..reading import shown
 from ..spec import ActionKind
-from .console import print_json, progress
+from .console import print_json, progress, say
 from .options import Place, Rate, Seconds, Side
 
 
@@ -79,11 +78,10 @@ class Import:
             print_json({"out": self.out, "episodes": len(done.store), "skipped": dict(done.skipped),
                         "columns": done.columns, "noticed": [asdict(finding) for finding in done.noticed]})
         else:
-            print(f"{len(done.store)} episodes in {self.out}, {len(done.skipped)} left out")
-            for index, why in done.skipped:
-                print(f"  {'film' if video else 'episode'} {index}: {shown(why)}")
+            say(f"{len(done.store)} episodes in {self.out}, {len(done.skipped)} left out",
+                *(f"  {'film' if video else 'episode'} {index}: {why}" for index, why in done.skipped))
             if done.columns:
-                print("read: " + ", ".join(f"{what} from {shown(name)}" for what, name in done.columns.items()))
+                say("read: " + ", ".join(f"{what} from {name}" for what, name in done.columns.items()))
             for finding in done.noticed:
-                print(finding)
+                say(*finding.lines())
         return 0

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ..reading import shown
-from .console import print_json, print_table, progress
+from .console import print_json, print_table, progress, say
 from .options import Place, Rate, Seed, Side
 
 
@@ -83,12 +82,11 @@ class Umi:
         fit = calibration.residual
         fits = "" if fit is None else f"; the calibration motion fits within {1e3 * fit:.2f} mm"
         widths = "" if calibration.opening is None else f", widths {calibration.width_latency:.3f} s"
-        print(f"poses are {calibration.pose_latency:.3f} s late{widths}{fits}")
+        say(f"poses are {calibration.pose_latency:.3f} s late{widths}{fits}")
         if rows:
             print_table("", list(rows[0]), [[f"{v:.1f}" if isinstance(v, float) else v for v in row.values()] for row in rows])
-        print(f"{len(store)} episodes in {self.out}, {len(left)} left out")
-        for one in left:
-            print(f"  {shown(one.recording)}: {shown(one.reason)}")
+        say(f"{len(store)} episodes in {self.out}, {len(left)} left out",
+            *(f"  {one.recording}: {one.reason}" for one in left))
         if silent:
-            print(f"{len(silent)} recordings do not say what is done in them; --instruction says it for those that are new")
+            say(f"{len(silent)} recordings do not say what is done in them; --instruction says it for those that are new")
         return 0

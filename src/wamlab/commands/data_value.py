@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from ..recipe import Size
-from .console import print_json, print_table, progress
+from .console import print_json, print_table, progress, say
 from .options import Count, Place, Seconds, Share
 
 
@@ -76,7 +76,7 @@ class Value:
         with progress("value") as tick:
             found = run(study, command=shlex.join(["wam", *sys.argv[1:]]), progress=tick,
                         limit_minutes=float("inf") if self.yes else self.limit_minutes,
-                        say=lambda text: print(text, file=sys.stderr))
+                        say=lambda text: say(text, stderr=True))
         html = page(found, self.out / "value.html")
         if self.json:
             print_json({"out": self.out / "value.json", "page": html, "gains": found["gains"], "notes": found["notes"]})
@@ -85,6 +85,6 @@ class Value:
 
             print_table("what it brought (positive is better)", HEAD, [cells(row) for row in found["gains"]])
             for note in found["notes"]:
-                print(f"note: {note}")
-            print(f"everything: {self.out / 'value.json'}; page: {html}")
+                say(f"note: {note}")
+            say(f"everything: {self.out / 'value.json'}; page: {html}")
         return 0

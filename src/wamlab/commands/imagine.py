@@ -22,7 +22,7 @@ from ..report.media import beside, enlarge
 from ..spec import check
 from ..types import Context, Episode, Given, Prediction, as_image
 from .acting import model_of
-from .console import print_json
+from .console import print_json, say
 from .options import Place, Rows, Seed
 
 
@@ -119,6 +119,6 @@ class Command:
             print_json({"picture": self.out, "frames": rows, "action": chunk})
         else:
             for row in rows:
-                print(f"{row['steps_ahead']:>3} steps ahead: {row['psnr']:.1f} dB (copying the frame of now: "
-                      f"{row['psnr_of_copy']:.1f} dB)")
-            print(f"picture: {self.out}")
+                say(f"{row['steps_ahead']:>3} steps ahead: {row['psnr']:.1f} dB (copying the frame of now: "
+                    f"{row['psnr_of_copy']:.1f} dB)")
+            say(f"picture: {self.out}")

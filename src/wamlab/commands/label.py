@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ..errors import WamError
-from .console import print_json, progress
+from .console import print_json, progress, say
 from .options import Count, Place, Seed
 
 
@@ -71,9 +71,9 @@ class Label:
         if self.json:
             print_json({"out": self.out, "episodes": len(store), **about})
         else:
-            print(f"{len(store)} episodes with labels by {self.by} in {self.out}")
-            print("\n".join(f"  {name}: {value:.3g}" if isinstance(value, float) else f"  {name}: {value}"
-                            for name, value in about.items()))
+            say(f"{len(store)} episodes with labels by {self.by} in {self.out}",
+                *(f"  {name}: {value:.3g}" if isinstance(value, float) else f"  {name}: {value}"
+                  for name, value in about.items()))
         return 0
 
     def check(self) -> None:

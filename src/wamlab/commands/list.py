@@ -8,7 +8,7 @@ from typing import Any
 from ..recipe import Recipe, axes, load, names
 from ..spec import ActionSpec, TaskSpec
 from ..types import QUERIES
-from .console import print_json, print_table
+from .console import print_json, print_table, say
 
 ANY_TASK = TaskSpec("any", "", ("main",), (64, 64), ("x",), ActionSpec(("x",), (-1.0,), (1.0,), ("m/step",)), (), 20.0, 60)
 
@@ -63,7 +63,7 @@ class Command:
         if self.tasks:
             from ..simulators import tasks
 
-            print_json(tasks()) if self.json else print("\n".join(tasks()))
+            print_json(tasks()) if self.json else say(*tasks())
             return
         if self.filters:
             from ..evaluate.filters import discover
@@ -78,8 +78,8 @@ class Command:
         if self.json:
             print_json(rows)
         elif self.markdown:
-            print(markdown(rows))
+            say(*markdown(rows).split("\n"))
         else:
             print_table("recipes", ["recipe", *rows[0]["axes"], "answers"],
                         [[row["name"], *row["axes"].values(), ", ".join(row["answers"]).replace("_", " ")] for row in rows])
-            print("\nwam show RECIPE says more; wam train RECIPE --data DIR trains one")
+            say("", "wam show RECIPE says more; wam train RECIPE --data DIR trains one")

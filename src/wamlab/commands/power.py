@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import WamError
-from .console import print_json
+from .console import print_json, say
 from .options import Count, Rows, Share
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Command:
             print_json({"holds": found.holds, "why": found.why, "starts": starts, "value": found.value,
                         "interval": list(found.interval), "p": found.p, "needed": found.needed})
         else:
-            print(f"{'carried' if found.holds else 'not carried'}: {found.why}")
+            say(f"{'carried' if found.holds else 'not carried'}: {found.why}")
         return 0 if found.holds else 1
 
     def tell(self, starts: int, what: str, **against: float) -> int:
@@ -91,5 +91,5 @@ class Command:
         if self.json:
             print_json({"starts": starts, "rate": self.rate, **against, "power": self.power, "what": what})
         else:
-            print(f"{starts} {what}")
+            say(f"{starts} {what}")
         return 0

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from .console import print_json
+from .console import print_json, say
 from .options import Place
 
 
@@ -39,4 +39,4 @@ class Command:
         if self.json:
             print_json({"report": page, "log": folder})
         else:
-            print(f"report: {page}")
+            say(f"report: {page}")

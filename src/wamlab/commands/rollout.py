@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from .console import print_json, progress
+from .console import print_json, progress, say
 from .options import Count, Place, Workers
 
 
@@ -60,8 +60,8 @@ class Command:
             print_json({"task": self.task, "out": self.out, "success": score.value, "ci": [score.low, score.high],
                         "episodes": score.n, "unavailable": score.unavailable})
         elif score.value is None:
-            print(f"{self.task}: success is unavailable: {score.unavailable}")
+            say(f"{self.task}: success is unavailable: {score.unavailable}")
         else:
             interval = f"95 % interval {score.low:.0%} to {score.high:.0%}"
-            print(f"{self.task}: solved {score.value:.0%} of {score.n} starts, {interval}")
-            print(f"episodes: {self.out}; next: wam eval {self.out}")
+            say(f"{self.task}: solved {score.value:.0%} of {score.n} starts, {interval}")
+            say(f"episodes: {self.out}; next: wam eval {self.out}")

@@ -13,7 +13,7 @@ from ..evaluate.log import EvalLog
 from ..report import html
 from ..report.scores import headline, is_quiet
 from ..run import RunConfig, run
-from .console import print_json, print_table, progress
+from .console import print_json, print_table, progress, say
 
 
 def by_model(log: EvalLog) -> dict[str, dict[str, Any]]:
@@ -62,4 +62,4 @@ class Command:
             return
         for table in headline(log).tables:
             print_table("result", table.head, table.rows)
-        print(f"\nreport: {page}\nlog: {folder}\ndone in {seconds:.0f} s")
+        say("", f"report: {page}", f"log: {folder}", f"done in {seconds:.0f} s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from ..errors import CheckpointError
 from ..evaluate.log import FILE, EvalLog
 from ..recipe import load
 from . import list as listing
-from .console import print_json
+from .console import print_json, say
 from .places import log_folder
 
 
@@ -27,8 +28,11 @@ def dataset(path: Path) -> dict[str, Any]:
     return {"kind": "dataset", "task": spec.task, "instruction": spec.instruction, "instructions": list(said),
             "episodes": len(episodes), "actions": sum(map(len, episodes)),
             "unknown_actions": sum(int((~e.has_action).sum()) for e in episodes if e.has_action is not None),
-            "solved": sum(episode.solved for episode in episodes),
+            "unknown_states": sum(not episode.has_state for episode in episodes),
+            "solved": sum(episode.solved for episode in episodes if episode.meta.get("success") != "unknown"),
+            "unknown_outcomes": sum(episode.meta.get("success") == "unknown" for episode in episodes),
             "cameras": spec.cameras, "image_size": spec.image_size, "state": spec.state, "action": spec.action.names,
+            "units": [None if unit == "?" else unit for unit in spec.action.units], "action_kind": spec.action.kind,
             "entities": [entity.name for entity in spec.entities], "control_hz": spec.control_hz,
             "renderer": store.renderer, "provenance": store.provenance}
 
@@ -94,14 +98,16 @@ class Command:
             lines(facts)
 
 
-def lines(facts: dict[str, Any], indent: str = "") -> None:
-    """Nested facts, one per line."""
+def lines(facts: Mapping[str, Any], indent: str = "") -> None:
+    """Nested facts, one per line; None is what the thing does not say."""
     for name, value in facts.items():
         match value:
-            case dict():
-                print(f"{indent}{name}")
+            case None:
+                say(f"{indent}{name:<14} unknown")
+            case Mapping():
+                say(f"{indent}{name}")
                 lines(value, indent + "  ")
             case list() | tuple():
-                print(f"{indent}{name:<14} {', '.join(map(str, value))}")
+                say(f"{indent}{name:<14} {', '.join('unknown' if one is None else str(one) for one in value)}")
             case _:
-                print(f"{indent}{name:<14} {value}")
+                say(f"{indent}{name:<14} {value}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from ..recipe import Size, load
-from .console import print_json, progress
+from .console import print_json, progress, say
 from .options import Count, Place, Positive, Seed
 
 
@@ -71,8 +71,8 @@ class Command:
             print_json({"checkpoint": model, "recipe": recipe.name, "steps": recipe.training.steps, "seed": self.seed,
                         "sources": seen})
         else:
-            print(f"trained {recipe.name}: {model}")
+            say(f"trained {recipe.name}: {model}")
             for part in seen:
-                print(f"  {part['source']}, {part['part']}: {part['windows']} windows seen {part['epochs']:.2f} times")
+                say(f"  {part['source']}, {part['part']}: {part['windows']} windows seen {part['epochs']:.2f} times")
             task = stores[0].provenance.get("simulator", stores[0].task_spec.task)
-            print(f"next: wam rollout {model} {task} --out rollouts/{recipe.name}")
+            say(f"next: wam rollout {model} {task} --out rollouts/{recipe.name}")

@@ -7,6 +7,7 @@ addressed to this machine by name, so that no other page a browser has open can 
 from __future__ import annotations
 
 import base64
+import html
 import io
 import json
 import secrets
@@ -24,6 +25,7 @@ from numpy import ndarray
 from PIL import Image
 
 from ..errors import WamError
+from ..reading import shown
 from .devices import Controls, Status, Wish
 
 SILENCE = 0.5
@@ -189,4 +191,4 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return html.escape(shown(text))

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from jinja2 import Environment, FileSystemLoader
 from numpy import ndarray
 
 from ..data.atomic import write_whole
@@ -20,7 +19,9 @@ from ..data.instructions import spoken
 from ..data.kinds import is_store
 from ..data.store import EpisodeStore
 from ..errors import DataError
+from ..reading import shown
 from .media import mp4
+from .template import environment
 
 PAGE = "browse.html"
 LARGEST = 480
@@ -46,12 +47,12 @@ def browse(target: str | Path, title: str, episodes: Iterable[Shown], state: tup
     Raises:
         DataError: if the disk refuses.
     """
-    shown = [_json(episode, fps) for episode in episodes]
-    template = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True).get_template(PAGE)
-    data = {"episodes": shown, "state": list(state), "action": list(action), "fps": fps}
+    told = [_json(episode, fps) for episode in episodes]
+    template = environment().from_string((Path(__file__).parent / PAGE).read_text(encoding="utf-8"))
+    data = {"episodes": told, "state": [*map(shown, state)], "action": [*map(shown, action)], "fps": fps}
     # "</" would end the script; "<!--" would begin a comment in it
     text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
-    write_whole(Path(target), template.render(title=title, count=len(shown), data=text).encode())
+    write_whole(Path(target), template.render(title=title, count=len(told), data=text).encode())
     return Path(target)
 
 
@@ -59,8 +60,8 @@ def _json(episode: Shown, fps: float) -> dict[str, Any]:
     films = {}
     for name, frames in episode.films.items():
         factor = max(1, min(4, LARGEST // max(frames.shape[1:3])))
-        films[name] = mp4(frames, fps, factor)
-    return {"title": episode.title, "note": episode.note, "films": films, "state": _rows(episode.state),
+        films[shown(name)] = mp4(frames, fps, factor)
+    return {"title": shown(episode.title), "note": shown(episode.note), "films": films, "state": _rows(episode.state),
             "action": _rows(episode.action)}
 
 

@@ -7,13 +7,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from .. import __version__
 from ..data.atomic import make_folder, write_whole
 from ..evaluate.conformance.gate import admit
 from ..evaluate.log import EvalLog
 from .chapters import chapters
+from .template import environment
 
 
 def lead(log: EvalLog) -> list[str]:
@@ -48,8 +47,7 @@ def html(log: EvalLog, log_dir: Path, out: Path) -> Path:
         DataError: if it cannot be written.
     """
     home = files(__package__)
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string((home / "page.html").read_text(encoding="utf-8"))
+    template = environment().from_string((home / "page.html").read_text(encoding="utf-8"))
     log, unproven = admit(log, Path(log_dir))
     withheld = [f"Withheld: {', '.join(unproven)}. No conformance file says that this was tested against models known to be "
                 "wrong (wam conformance)."] if unproven else []

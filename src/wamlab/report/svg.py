@@ -6,6 +6,7 @@ import hashlib
 import html
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from ..reading import shown
 
 # Stand-ins that matplotlib writes into the SVG, and the CSS variables that take their place.
 INK, MUTED, LINE = "#000001", "#000002", "#000003"
@@ -22,7 +25,7 @@ VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line", NULL: "--null"} | {
     colour: f"--s{number + 1}" for number, colour in enumerate(SERIES)}
 
 STYLE: Any = {
-    "svg.fonttype": "none", "svg.hashsalt": "wamlab", "font.size": 10, "font.family": "sans-serif",
+    "svg.fonttype": "none", "text.parse_math": False, "svg.hashsalt": "wamlab", "font.size": 10, "font.family": "sans-serif",
     "text.color": INK, "axes.labelcolor": MUTED, "axes.edgecolor": LINE, "axes.titlecolor": INK,
     "axes.titlelocation": "left", "axes.titlesize": 10, "axes.titleweight": "bold",
     "xtick.color": LINE, "ytick.color": LINE, "xtick.labelcolor": MUTED, "ytick.labelcolor": INK, "grid.color": LINE,
@@ -47,8 +50,10 @@ def drawing(alt: str, width: float, height: float, panels: int = 1, sharey: bool
         canvas = Drawing(figure, list(figure.subplots(1, panels, squeeze=False, sharey=sharey)[0]), alt)
         yield canvas
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    canvas.svg = inline(buffer.getvalue(), alt)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # the page's font draws the text, not this one
+            figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    canvas.svg = inline(shown(buffer.getvalue()), shown(alt))
 
 
 def inline(text: str, alt: str) -> str:

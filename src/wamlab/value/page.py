@@ -7,13 +7,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from ..data.atomic import write_whole
 from ..evaluate.statistics import mean_of_runs
 from ..report.svg import INK, SERIES, drawing
+from ..report.template import environment
 from .score import BETTER, UNITS
 
 HEAD = ("what", "of", "score", "gain", "95 % interval", "unit")
@@ -46,10 +46,9 @@ def page(found: Mapping[str, Any], out: Path) -> Path:
     names = list(results[0]["fractions"])
     figures = [curve(results, name, score) for name in names for score in BETTER
                if all(score in r["scores"] for r in results)]
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
     style = (files("wamlab.report") / "page.css").read_text(encoding="utf-8")
     study = found["study"]
-    text = environment.from_string(PAGE).render(
+    text = environment().from_string(PAGE).render(
         style=style, recipe=study["recipe"], trainings=len(results), seeds=study["seeds"], figures=[f for f in figures if f],
         head=HEAD, rows=[cells(row) for row in found["gains"]], notes=found["notes"],
         command=found["command"])

@@ -30,12 +30,16 @@ class Finding:
     got: str = ""
     fix: str = ""
 
-    def __str__(self) -> str:
+    def lines(self) -> list[str]:
+        """In words, for people."""
         place = ", ".join([self.file, *([f"field {self.field}"] if self.field else []),
                            *([f"episode {self.episode}"] if self.episode is not None else [])])
         tail = [f"  {name}: {value}" for name, value in (("expected", self.expected), ("got", self.got), ("fix", self.fix))
                 if value]
-        return "\n".join([f"{self.severity} [{self.check}] {self.problem}", f"  where: {place}", *tail])
+        return [f"{self.severity} [{self.check}] {self.problem}", f"  where: {place}", *tail]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
 
 
 def from_error(check: str, error: WamError, episode: int | None = None) -> Finding:
