@@ -21,17 +21,18 @@ from .evaluate.branches import Branches, Futures
 from .evaluate.conformance.gate import root
 from .evaluate.demonstrations import oracle_replay
 from .evaluate.evidence import Answers
-from .evaluate.log import FILE, EvalLog, Score
+from .evaluate.log import FILE, EvalLog, Score, score_of
 from .evaluate.manifest import NO_IMAGINATION, NOT_OFFERED, manifest
 from .evaluate.marks import null_answers, null_plans, unique
 from .evaluate.metrics import Evidence, Metric, get
 from .evaluate.protocol import terms_of
 from .evaluate.readout import Readout
 from .evaluate.recorded import Key, given_answers, imagined_futures
-from .evaluate.run_cards import branches_of
+from .evaluate.run_cards import branches_of, settings
 from .evaluate.score import compare_success, evidence_of, score_branches, score_nulls, score_readout, score_rollouts
 from .evaluate.statistics import clopper_pearson
 from .models.base import WorldActionModel
+from .reading import load_json, table, whole
 
 SHOWN = 2
 """counterfactual contexts per task that the log keeps pictures of"""
@@ -60,11 +61,14 @@ def replay_score(task: str, store: EpisodeStore, scenes: Sequence[int], folder: 
         write_whole(path, json.dumps({"solved": solved, "starts": len(scenes)}).encode())
     task = store.task_spec.task
     try:
-        found = json.loads(path.read_text())
-        counts, n = [int(count) for count in found["solved"]], int(found["starts"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError("the counts of the replay are damaged", where=path, expected="JSON with solved and starts",
-                        got=f"{type(error).__name__}: {error}", fix="delete the file; it is made again") from error
+        found = table(load_json(path), str(path))
+        n = whole(found.get("starts"), f"{path}, field starts", 1)
+        if not isinstance(said := found.get("solved"), list):
+            raise DataError("a list is expected here", where=f"{path}, field solved", expected="[...]", got=type(said).__name__)
+        counts = [whole(count, f"{path}, field solved", 0, n) for count in said]
+    except DataError as error:
+        raise DataError(f"the counts of the replay are damaged: {error.problem}", where=error.where, expected=error.expected,
+                        got=error.got, fix="delete the file; it is made again") from error
     if not counts:
         return Score("control/replay", task, "success", None, unavailable="no undisturbed demonstration solved it")
     best = max(counts)
@@ -88,10 +92,12 @@ def own_replay(task: str, store: EpisodeStore, folder: Path, *, most: int = 20) 
         make_folder(folder)
         write_whole(path, json.dumps([asdict(score) for score in found]).encode())
     try:
-        return [Score(**fields) for fields in json.loads(path.read_text())]
-    except (ValueError, TypeError) as error:
-        raise DataError("the scores of the replay are damaged", where=path, expected="a JSON list of scores",
-                        got=f"{type(error).__name__}: {error}", fix="delete the file; it is made again") from error
+        if not isinstance(kept := load_json(path), list):
+            raise DataError("a list is expected here", where=path, expected="[...]", got=type(kept).__name__)
+        return [score_of(said, f"{path}, [{place}]") for place, said in enumerate(kept)]
+    except DataError as error:
+        raise DataError(f"the scores of the replay are damaged: {error.problem}", where=error.where, expected=error.expected,
+                        got=error.got, fix="delete the file; it is made again") from error
 
 
 def scores_of_rollouts(rollouts: Rollouts, readouts: Mapping[str, Readout], branches: Mapping[str, Branches],
@@ -155,23 +161,33 @@ def rescored(run: Path, metrics: Sequence[Metric] | None = None) -> list[Score]:
     Raises:
         DataError: if the run is not finished, or its recordings are missing or damaged.
     """
-    try:
-        seed = int(json.loads((run / "run.json").read_text())["seed"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError("the run's record is damaged", where=run / "run.json", expected="JSON with a seed",
-                        got=error) from error
+    seed = settings(run)["seed"]
     if not (run / "log" / FILE).is_file():
         raise DataError("the run is not finished: its numbers would be of a part of it", where=run, expected=f"log/{FILE}",
                         got="none", fix="run its command again, it goes on where it was; or score one folder of its rollouts")
     stores = [EpisodeStore.open(path.parent) for path in sorted((run / "rollouts").glob("*/*/dataset.json"))]
     rollouts = {(store.path.parent.name, store.task_spec.task): store for store in stores}
     tasks = {store.path.name: store.task_spec.task for store in stores}
-    readouts = {tasks[path.stem]: Readout.load(path) for path in sorted((run / "readouts").glob("*.safetensors"))}
+
+    def task_of(path: Path) -> str:
+        if path.stem not in tasks:
+            raise DataError("the rollouts of this task are gone", where=run / "rollouts", expected=f"those of {path}",
+                            got=", ".join(tasks) or "no rollouts", fix="copy the run's folder whole, or score what is there")
+        return tasks[path.stem]
+
+    readouts = {task_of(path): Readout.load(path) for path in sorted((run / "readouts").glob("*.safetensors"))}
     branches = branches_of(run)
-    imagined = {(path.parent.name, tasks[path.stem]): Futures.load(path)
+    imagined = {(path.parent.name, task_of(path)): Futures.load(path)
                 for path in sorted((run / "futures").glob("*/*.safetensors"))}
-    answers = {(path.parent.name, tasks[path.stem]): answer_file.load(path)
+    answers = {(path.parent.name, task_of(path)): answer_file.load(path)
                for path in sorted((run / "answers").glob("*/*.safetensors"))}
+    for _, task in (*imagined, *answers):
+        if task not in branches:
+            raise DataError("the saved states of this task are gone", where=run / "branches", expected=f"branches of {task}",
+                            got=", ".join(branches) or "none", fix="copy the run's folder whole")
+    if not stores:
+        raise DataError("of this run only the log is left: there are no rollouts to score", where=run / "rollouts",
+                        expected="datasets", got="none", fix="copy the run's folder whole")
     log = EvalLog.load(run / "log")
 
     def reasons(known: Mapping[Key, Any], metric: str, default: str) -> dict[Key, str]:

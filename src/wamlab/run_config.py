@@ -13,6 +13,7 @@ from .config import to_json
 from .data.atomic import make_folder, write_whole
 from .errors import DataError, UnknownName, WamError
 from .ranges import Count, Seconds, Seed, Workers
+from .reading import load_json, table
 from .recipe import Size
 
 REFERENCE_MINUTES = 5.0
@@ -93,10 +94,10 @@ class RunConfig:
             write_whole(path, (json.dumps(mine, indent=1) + "\n").encode())
             return
         try:
-            theirs = dict(json.loads(path.read_text()))
-        except (ValueError, TypeError):
-            raise DataError("the run's record is damaged", where=path, expected="a JSON object", got="something else",
-                            fix="delete the folder, or choose another --out") from None
+            theirs = table(load_json(path), str(path))
+        except DataError as error:
+            raise DataError(f"the run's record is damaged: {error.problem}", where=error.where, expected=error.expected,
+                            got=error.got, fix="delete the folder, or choose another --out") from error
         changed = sorted(k for k in mine if theirs.get(k) != mine[k])
         if changed:
             raise DataError("another run is in this folder", where=self.out, expected={k: mine[k] for k in changed},

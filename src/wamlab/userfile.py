@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from .errors import WamError
+from .reading import read_bytes
 
 
 def load_file(path: str | Path, what: str) -> ModuleType:
@@ -21,10 +22,10 @@ def load_file(path: str | Path, what: str) -> ModuleType:
         WamError: if it is not there or cannot be run.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise WamError("there is no such file", where=path, expected=f"a Python file with {what}", got="nothing there",
                        fix="check the path")
-    mark = hashlib.sha256(str(path.resolve()).encode() + path.read_bytes()).hexdigest()[:12]
+    mark = hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogateescape") + read_bytes(path)).hexdigest()[:12]
     name = f"wamlab_user_{mark}"
     if name in sys.modules:
         return sys.modules[name]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..checkpoint import load_model
 from ..models.base import WorldActionModel
+from ..reading import VIDEO_LIMIT, read_bytes
 from ..recipe import load
 
 
@@ -17,4 +18,4 @@ def model_of(checkpoint: Path, recipe: str | None) -> WorldActionModel:
 
 def digest(checkpoint: Path) -> str:
     """What tells a checkpoint from every other: a hash of its weights."""
-    return hashlib.sha256((checkpoint / "tensors.safetensors").read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(read_bytes(checkpoint / "tensors.safetensors", VIDEO_LIMIT)).hexdigest()[:16]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,9 +10,12 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ..errors import DataError, WamError
+from ..reading import load_json
 from ..recipe import Size, load
 from .console import print_json, print_table, progress, say
 from .options import Count, Place, Positive, Rows, Seed, Share
+
+EPISODE = re.compile(r"[0-9]{1,8}")
 
 
 @dataclass(frozen=True)
@@ -106,14 +109,14 @@ class Filter:
             drawn = np.random.default_rng([self.seed, 5]).permutation(indices)[:-(-len(indices) // 4)]
             return {int(index): store.load(int(index), frames=False).solved for index in sorted(drawn)}
         try:
-            table = json.loads(Path(self.labels).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError("the labels cannot be read", where=self.labels, expected='{"3": true, "7": false, ...}',
-                            got=error) from error
-        if not isinstance(table, dict) or not all(k.isdigit() and v in (True, False) for k, v in table.items()):
+            table = load_json(Path(self.labels))
+        except DataError as error:
+            raise DataError(f"the labels cannot be read: {error.problem}", where=error.where, got=error.got,
+                            expected='{"3": true, "7": false, ...}') from error
+        if not isinstance(table, dict) or not all(EPISODE.fullmatch(k) and isinstance(v, bool) for k, v in table.items()):
             raise DataError("the labels are no table of episodes", where=self.labels, expected='{"3": true, "7": false, ...}',
                             got=str(table)[:80])
-        return {int(name): bool(value) for name, value in table.items()}
+        return {int(name): value for name, value in table.items()}
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,12 @@ from typing import Annotated
 
 import tyro
 
+from ..data.store import EpisodeStore
+from ..errors import DataError
 from ..evaluate.metrics import Metric, discover, get, load
 from ..evaluate.score import score_rollouts
 from ..judge import rescored
+from ..types import Episode
 from .console import print_json, print_table
 from .options import Place
 from .places import stores
@@ -41,7 +44,7 @@ class Command:
             scores = rescored(self.rollouts, metrics)
         else:
             scores = [score for name, store in stores(self.rollouts).items()
-                      for score in score_rollouts(name, store.task_spec, tuple(store), metrics=metrics)]
+                      for score in score_rollouts(name, store.task_spec, acted(store), metrics=metrics)]
         if self.json:
             print_json([asdict(score) for score in scores])
         else:
@@ -49,6 +52,16 @@ class Command:
                 [s.model, s.task, s.metric, "unavailable" if s.value is None else f"{s.value:.3g} {s.unit}".strip(),
                  "" if s.low is None or s.high is None else f"{s.low:.3g} to {s.high:.3g}", s.n or "",
                  s.unavailable or s.note] for s in scores])
+
+
+def acted(store: EpisodeStore) -> tuple[Episode, ...]:
+    """The episodes of a dataset of rollouts. Raises DataError for one that is empty, or of demonstrations."""
+    episodes = tuple(store)
+    if not any(episode.imagined for episode in episodes):
+        raise DataError("these are no rollouts: no decision of a model is recorded in them", where=store.path,
+                        expected="a dataset that wam rollout or wam run wrote", fix="wam rollout CHECKPOINT TASK --out DIR",
+                        got=f"{len(episodes)} episodes, source {store.provenance.get('source', 'unknown')}")
+    return episodes
 
 
 def chosen(name: str) -> tuple[Metric, ...]:

@@ -35,4 +35,9 @@ def stores(path: Path) -> dict[str, EpisodeStore]:
         return {path.name: EpisodeStore.open(path)}
     folder = log_folder(path)
     named = {name: folder / place for name, place in EvalLog.load(folder).episodes.items()}
-    return {name: EpisodeStore.open(place) for name, place in named.items() if (place / "dataset.json").is_file()}
+    found = {name: EpisodeStore.open(place) for name, place in named.items() if (place / "dataset.json").is_file()}
+    if not found:
+        raise DataError("of this run only the log is left: there are no rollouts to score", where=folder,
+                        expected=", ".join(named) or "episodes that the log names", got="no dataset at any of their places",
+                        fix="copy the run's folder whole; wam report and wam show need the log alone")
+    return found

@@ -24,8 +24,8 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
 
-from ..errors import WamError
-from ..reading import shown
+from ..errors import DataError, WamError
+from ..reading import parse_json, shown, table
 from .devices import Controls, Status, Wish
 
 SILENCE = 0.5
@@ -79,8 +79,8 @@ class Browser:
             self._new.notify_all()
 
     def heard(self, content: bytes) -> None:
-        """A message of the page. Raises ValueError for what is none."""
-        said = json.loads(content)
+        """A message of the page. Raises DataError, ValueError, KeyError or TypeError for what is none."""
+        said = table(parse_json(content, "message"), "message")
         down, tapped, pad = said["down"], said["tapped"], said["pad"]
         if not all(isinstance(key, str) for key in (*down, *tapped)):
             raise ValueError("keys are strings")
@@ -184,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             self.server.browser.heard(self.rfile.read(int(length)))
-        except (ValueError, KeyError, TypeError):
+        except (DataError, ValueError, KeyError, TypeError):
             self._answer(HTTPStatus.BAD_REQUEST, b"", "text/plain")
             return
         self._answer(HTTPStatus.OK, b"{}", "application/json")

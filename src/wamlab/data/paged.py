@@ -21,6 +21,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from ..errors import DataError
+from ..reading import NUMBER, load_json
 from .atomic import make_folder, write_error, write_whole
 
 PAGE = 32
@@ -96,8 +97,8 @@ class ClipCache:
         except OSError as error:
             raise write_error(error, self.path) from error
         if known:
-            held = np.array(json.loads(table.read_text()), np.int64)
-            if held.shape == self.held.shape and held.max(initial=-1) < len(self.slot):
+            held = _pages(table)
+            if held.shape == self.held.shape and held.max(initial=-1) < len(self.slot) and held.min(initial=0) >= -1:
                 self.held = held
                 self.slot[held[held >= 0]] = np.flatnonzero(held >= 0)
 
@@ -201,6 +202,16 @@ class ClipCache:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self.memory = np.memmap(self.path, np.uint8, "r", shape=(self.capacity * PAGE, *self.shape[1:]))
+
+
+def _pages(table: Path) -> Int64[ndarray, "N"]:
+    """Which page lies in each slot; nothing where the table is damaged: then all is decoded again."""
+    try:
+        said = load_json(table)
+    except DataError:
+        return np.zeros(0, np.int64)
+    good = isinstance(said, list) and all(type(one) is int and abs(one) <= NUMBER for one in said)
+    return np.array(said if good else [], np.int64)
 
 
 class ClipDataset(torch.utils.data.Dataset[Tensor]):

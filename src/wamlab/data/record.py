@@ -137,6 +137,13 @@ def check_episode(episode: Episode, spec: TaskSpec, file: Path, need_frames: boo
         shapes[f"frames/{name}"] = (value, (steps + 1, *spec.image_size, 3))
     for name, (value, wanted) in shapes.items():
         require(value.shape == wanted, f"{name} does not fit the dataset's spec", f"{file}, field {name}", wanted, value.shape)
+    for place, plan in enumerate(episode.imagined):
+        where = f"{file}, field imagined/{place}"
+        require(0 <= plan.step < max(1, steps), "a prediction was made at no step of the episode", f"{where}.step",
+                f"0 to {steps - 1}", plan.step)
+        if plan.frames is not None:
+            size, made = (*spec.image_size, 3), plan.frames.shape[1:]
+            require(made == size, "a prediction's pictures are of another size", where, size, made)
     if need_frames:
         require(spec.cameras[0] in episode.frames, "the episode lacks the main camera", f"{file}, field frames",
                 spec.cameras[0], ", ".join(episode.frames) or "no camera")

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy import ndarray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from ..data.atomic import make_folder, write_whole
 from ..errors import DataError
+from ..reading import whole, words
+from ..reading_tensors import load_arrays, text_table
 from .evidence import Answers
 
 VERSION = "answers-1"
+FIX = "delete the file; the model is asked again"
 
 
 def save(answers: Answers, path: Path) -> None:
@@ -33,19 +35,29 @@ def load(path: str | Path) -> Answers:
     Raises:
         DataError: if the file is missing, damaged or of another version.
     """
-    sides: dict[str, dict[str, ndarray]] = {}
+    path, sides = Path(path), dict[str, dict[str, ndarray]]()
+    found = load_arrays(path, "the answers", FIX)
+    where = f"{path}, header, field answers"
     try:
-        with safe_open(path, "numpy") as file:
-            record = json.loads(file.metadata()["answers"])
-            for name in file.keys():  # noqa: SIM118
-                side, _, entity = name.rpartition("/")
-                sides.setdefault(side, {})[entity] = file.get_tensor(name)
-        if record["version"] != VERSION:
-            raise DataError("the answers are of another version", where=path, expected=VERSION, got=record["version"],
-                            fix="delete the file; the model is asked again")
+        record = text_table(found.texts, "answers", path)
+        if record.get("version") != VERSION:
+            raise DataError("they are of another version", where=where, expected=VERSION, got=record.get("version"))
+        offsets, kinds, strata = (record.get(name) for name in ("offsets", "kinds", "strata"))
+        if not (isinstance(offsets, list) and isinstance(kinds, list) and isinstance(strata, list)):
+            raise DataError("these are no answers", where=where, expected="lists of offsets, kinds and strata", got="others")
+        for name, value in found.arrays.items():
+            side, _, entity = name.rpartition("/")
+            sides.setdefault(side, {})[entity] = value
+            shape = (len(strata), *(() if side == "start" else (len(offsets),) if "/" in side else (len(kinds), len(offsets))))
+            if value.dtype.kind != "f" or value.ndim != len(shape) + 1 or value.shape[:-1] != shape:
+                raise DataError("an array is of another size or type", where=f"{path}, field {name}",
+                                expected=f"numbers {(*shape, 'channels')}", got=f"{value.dtype} {value.shape}")
+        if lacking := {"start", "offered", "consequence"} - set(sides):
+            raise DataError("arrays are missing", where=path, expected=", ".join(sorted(lacking)), got=", ".join(sorted(sides)))
         controls = {side.removeprefix("control/"): states for side, states in sides.items() if side.startswith("control/")}
-        return Answers(sides["start"], sides["offered"], sides["consequence"], tuple(map(int, record["offsets"])),
-                       tuple(record["kinds"]), tuple(record["strata"]), controls)
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-        raise DataError("the answers are damaged", where=path, got=f"{type(error).__name__}: {error}",
-                        fix="delete the file; the model is asked again") from error
+        steps = tuple(whole(one, f"{where}.offsets") for one in offsets)
+        names, near = (tuple(words(one, f"{where}.kinds and strata") for one in part) for part in (kinds, strata))
+        return Answers(sides["start"], sides["offered"], sides["consequence"], steps, names, near, controls)
+    except DataError as error:
+        raise DataError(f"the answers are damaged: {error.problem}", where=error.where, expected=error.expected, got=error.got,
+                        fix=FIX) from error

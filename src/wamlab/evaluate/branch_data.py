@@ -15,17 +15,20 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 from numpy import ndarray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from ..data.atomic import write_whole
-from ..errors import DataError
+from ..errors import DataError, WamError
+from ..ranges import SEED
+from ..reading import table, whole, words
+from ..reading_tensors import load_arrays, text_table
 from ..spec import TaskSpec, from_json, to_json
 from .actions import STANDARD
 from .metrics.base import sigma
 
 VERSION = "branches-1"
 STRATA = ("free", "near", "contact")
+FIX = "delete the file; it is made anew"
 FIRST_SCENE = 2_000_000
 """scenes for branches have seeds from here on: neither collected from nor evaluated on"""
 
@@ -128,21 +131,61 @@ class Branches:
         Raises:
             DataError: if the file is missing, damaged or of another version.
         """
-        if not Path(path).is_file():
+        path = Path(path)
+        if not path.exists():
             raise DataError("there are no branches", where=path, expected="a file that make_branches wrote")
+        found = load_arrays(path, "the branches", FIX)
+        where = f"{path}, header, field branches"
         try:
-            with safe_open(path, "numpy") as file:
-                record = json.loads(file.metadata()["branches"])
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if record["version"] != VERSION:
-                raise DataError("the branches are of another version", where=path, expected=VERSION, got=record["version"],
-                                fix="delete the file; it is made anew")
-            protocol = record["protocol"] | {k: tuple(record["protocol"][k]) for k in ("offsets", "actions")}
+            record = text_table(found.texts, "branches", path)
+            if record.get("version") != VERSION:
+                raise DataError("they are of another version", where=where, expected=VERSION, got=record.get("version"))
+            arrays, spec = dict(found.arrays), from_json(record.get("spec"))
+            protocol = _protocol(table(record.get("protocol"), f"{where}.protocol"), f"{where}.protocol")
             truth = {name.removeprefix("truth/"): arrays.pop(name) for name in sorted(arrays) if name.startswith("truth/")}
-            return cls(from_json(record["spec"]), Protocol(**protocol), record["renderer"], truth=truth, **arrays)
-        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-            raise DataError("the branches are damaged", where=path, got=f"{type(error).__name__}: {error}",
-                            fix="delete the file; it is made anew") from error
+            _fit(spec, protocol, arrays, truth, path)
+            return cls(spec, protocol, words(record.get("renderer"), f"{where}.renderer"), truth=truth, **arrays)
+        except WamError as error:
+            raise DataError(f"the branches are damaged: {error.problem}", where=error.where, expected=error.expected,
+                            got=error.got, fix=FIX) from error
+
+
+def _protocol(said: Mapping[str, Any], where: str) -> Protocol:
+    """A protocol from a file. Raises DataError naming the field that cannot be."""
+    lists = {name: said.get(name) for name in ("offsets", "actions")}
+    if not all(isinstance(value, list) for value in lists.values()):
+        raise DataError("this is no protocol", where=where, expected="lists of offsets and actions", got=str(lists)[:80])
+    numbers = {name: whole(said.get(name), f"{where}.{name}") for name in ("contexts", "horizon", "history")}
+    return Protocol(words(said.get("task"), f"{where}.task"), tuple(whole(o, f"{where}.offsets") for o in said["offsets"]),
+                    seed=whole(said.get("seed"), f"{where}.seed", high=int(SEED.high)),
+                    actions=tuple(words(a, f"{where}.actions") for a in said["actions"]),
+                    options=table(said.get("options"), f"{where}.options"), **numbers)
+
+
+def _fit(spec: TaskSpec, protocol: Protocol, arrays: Mapping[str, ndarray], truth: Mapping[str, ndarray], path: Path) -> None:
+    """Refuse arrays that are not of these sizes and types, or not finite. Raises DataError naming the first."""
+    kinds, steps, size = len(protocol.actions), protocol.horizon, (*spec.image_size, 3)
+    wanted: dict[str, tuple[type, tuple[int, ...]]] = {
+        "actions": (np.float32, (kinds, steps, spec.action.width)), "context_frames": (np.uint8, (protocol.history, *size)),
+        "context_state": (np.float32, (protocol.history, len(spec.state))), "success": (np.bool_, (kinds, steps + 1)),
+        "frames": (np.uint8, (kinds, len(protocol.offsets), *size)), "scene": (np.int64, ()), "step": (np.int64, ()),
+        "stratum": (np.int64, ())}
+    wanted |= {f"truth/{e.name}": (np.float64, (kinds, steps + 1, len(e.channels))) for e in spec.entities}
+    held = {**arrays, **{f"truth/{name}": value for name, value in truth.items()}}
+    if set(held) != set(wanted):
+        raise DataError("arrays are missing or left over", where=path, expected=", ".join(sorted(wanted)),
+                        got=", ".join(sorted(held)))
+    contexts = held["stratum"].shape[:1]
+    for name, (kind, shape) in wanted.items():
+        value = held[name]
+        if value.dtype != kind or value.shape != (*contexts, *shape) or not contexts:
+            raise DataError("an array is of another size or type", where=f"{path}, field {name}",
+                            expected=f"{np.dtype(kind)} {('contexts', *shape)}", got=f"{value.dtype} {value.shape}")
+        if not np.isfinite(value).all():
+            raise DataError("an array is not finite", where=f"{path}, field {name}", expected="finite numbers", got="others")
+    if not np.isin(held["stratum"], range(len(STRATA))).all():
+        raise DataError("a stratum is none", where=f"{path}, field stratum", expected=f"0 to {len(STRATA) - 1}",
+                        got=held["stratum"].max())
 
 
 def joined(parts: list[Branches], protocol: Protocol) -> Branches:

@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 from numpy import ndarray
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as to_bytes
 
 from ..data.atomic import write_whole
 from ..errors import DataError, Unanswerable
 from ..models.base import WorldActionModel
 from ..ranges import SEED
+from ..reading_tensors import load_arrays
 from ..spec import check
 from ..types import WORLD_MODEL, Context, Given, as_image
 from .branch_data import Branches
@@ -47,12 +46,17 @@ class Futures:
     @classmethod
     def load(cls, path: str | Path) -> Futures:
         """Read what `save` wrote. Raises DataError if the file is missing or damaged."""
-        try:
-            arrays = load_arrays(Path(path).read_bytes())
-            return cls(arrays["frames"], tuple(int(offset) for offset in arrays["offsets"]))
-        except (OSError, SafetensorError, KeyError) as error:
-            raise DataError("there are no imagined futures to read", where=path, got=f"{type(error).__name__}: {error}",
-                            fix="ask the model again") from error
+        path, fix = Path(path), "delete the file; the model is asked again"
+        if not path.exists():
+            raise DataError("there are no imagined futures to read", where=path, expected="a file that was saved", fix=fix)
+        arrays = load_arrays(path, "the file of imagined futures", fix).arrays
+        frames, offsets = arrays.get("frames"), arrays.get("offsets")
+        if frames is None or offsets is None or frames.dtype != np.uint8 or frames.ndim != 6 or offsets.dtype != np.int64 \
+                or offsets.shape != frames.shape[2:3] or frames.shape[-1] != 3:
+            got = ", ".join(f"{name} {value.dtype} {value.shape}" for name, value in arrays.items())
+            raise DataError("the imagined futures are damaged", where=path, got=got[:200], fix=fix,
+                            expected="uint8 frames [C, K, F, h, w, 3], F offsets")
+        return cls(frames, tuple(int(offset) for offset in offsets))
 
 
 def imagine_branches(model: WorldActionModel, branches: Branches, *, seed: int = 0, batch: int = 36,

@@ -9,22 +9,26 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from numpy import ndarray
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from ..data.atomic import write_whole
 from ..errors import DataError
+from ..reading import load_json, read_bytes, table, words
+from ..reading_tensors import load_arrays
 from .provenance import provenance as provenance
 
 VERSION = 1
 FILE = "log.json"
+ARRAYS = 4 * 2**30
+"""bytes of the largest file of arrays"""
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,12 @@ class Score:
                 if value is not None and value is not False and value != ""}
 
 
+NUMBER = (int, float, type(None))
+KINDS: dict[str, Any] = {"model": str, "task": str, "metric": str, "value": NUMBER, "low": NUMBER, "high": NUMBER, "n": int,
+                         "unit": str, "note": str, "unavailable": str, "timing": bool}
+"""types of a score's fields"""
+
+
 @dataclass(frozen=True, eq=False)
 class EvalLog:
     """Everything that one evaluation found.
@@ -116,7 +126,7 @@ class EvalLog:
         """The part that the same seeds must reproduce to the bit, interrupted or not: no clocks, no hardware."""
         return {
             "version": self.version,
-            "scores": [_plain(s) for s in sorted(self.scores, key=lambda s: s.key) if not s.timing],
+            "scores": [asdict(s) for s in sorted(self.scores, key=lambda s: s.key) if not s.timing],
             "curves": _canonical(self.curves),
             "arrays": {name: _digest(value.tobytes(), str(value.dtype), str(value.shape))
                        for name, value in sorted(self.arrays.items())},
@@ -132,7 +142,7 @@ class EvalLog:
         blob = save_arrays({k: v.copy(order="C") for k, v in sorted(self.arrays.items())}) if self.arrays else b""
         digest = hashlib.sha256(blob).hexdigest() if blob else ""
         record = {
-            "version": self.version, "provenance": self.provenance, "scores": [_plain(s) for s in self.scores],
+            "version": self.version, "provenance": self.provenance, "scores": [asdict(s) for s in self.scores],
             "curves": self.curves, "episodes": self.episodes, "timings": self.timings, "arrays_sha256": digest,
         }
         try:
@@ -144,7 +154,7 @@ class EvalLog:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if path.exists():
-                if path.read_text(encoding="utf-8") == text:
+                if read_bytes(path) == text.encode():
                     return path
                 raise DataError("another log is already there, and logs are never overwritten", where=path,
                                 fix="save to another folder, or delete the old log yourself")
@@ -166,29 +176,49 @@ class EvalLog:
         path = Path(folder)
         path = path if path.suffix == ".json" else path / FILE
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            if record["version"] != VERSION:
-                raise DataError("the log is of another version", where=path, expected=VERSION, got=record["version"],
-                                fix="read it with the release that wrote it, or score the episodes again")
-            digest = record["arrays_sha256"]
-            blob = (path.parent / _arrays_file(digest)).read_bytes() if digest else b""
-            if digest and hashlib.sha256(blob).hexdigest() != digest:
-                raise DataError("the log's arrays are damaged", where=path.parent / _arrays_file(digest),
-                                expected=f"SHA-256 {digest[:12]}", got="another content")
-            known = {f.name for f in fields(Score)}
-            scores = tuple(Score(**{k: v for k, v in s.items() if k in known}) for s in record["scores"])
-            return cls(record["provenance"], scores, record["curves"], load_arrays(blob) if blob else {},
-                       record["episodes"], record["timings"], record["version"])
-        except FileNotFoundError as error:
-            raise DataError("there is no log", where=error.filename, expected=f"{FILE} and the arrays it names",
-                            fix="give the folder that an evaluation wrote") from error
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise DataError("the log is damaged", where=path, got=f"{type(error).__name__}: {error}",
-                            fix="evaluate again, or restore the file") from error
+            return cls._read(path)
+        except DataError as error:
+            if not path.exists():
+                raise DataError("there is no log", where=path, expected=f"{FILE} and the arrays it names",
+                                fix="give the folder that an evaluation wrote") from error
+            raise DataError(f"the log is damaged: {error.problem}", where=error.where, expected=error.expected, got=error.got,
+                            fix=error.fix or "evaluate again, or restore the file") from error
+
+    @classmethod
+    def _read(cls, path: Path) -> EvalLog:
+        record = table(load_json(path), str(path))
+        if record.get("version") != VERSION:
+            raise DataError("the log is of another version", where=path, expected=VERSION, got=record.get("version"),
+                            fix="read it with the release that wrote it, or score the episodes again")
+        parts = {name: table(record.get(name), f"{path}, field {name}")
+                 for name in ("provenance", "curves", "episodes", "timings")}
+        episodes = {name: words(place, f"{path}, field episodes") for name, place in parts["episodes"].items()}
+        digest, said = words(record.get("arrays_sha256"), f"{path}, field arrays_sha256"), record.get("scores")
+        if not isinstance(said, list):
+            raise DataError("a list is expected here", where=f"{path}, field scores", expected="[...]", got=type(said).__name__)
+        arrays: Mapping[str, ndarray] = {}
+        if digest:
+            if not SHA256.fullmatch(digest):
+                raise DataError("this is no digest", where=f"{path}, field arrays_sha256", expected="64 hexadecimal digits",
+                                got=digest[:80])
+            file = path.parent / _arrays_file(digest)
+            if not file.exists():
+                raise DataError("there is no log without its arrays", where=file, expected="the file", got="nothing there")
+            if hashlib.sha256(read_bytes(file, ARRAYS)).hexdigest() != digest:
+                raise DataError("its arrays are damaged", where=file, expected=f"SHA-256 {digest[:12]}", got="another content")
+            arrays = load_arrays(file, "the log's arrays", limit=ARRAYS).arrays
+        scores = tuple(score_of(one, f"{path}, scores[{place}]") for place, one in enumerate(said))
+        return cls(parts["provenance"], scores, parts["curves"], arrays, episodes, parts["timings"], VERSION)
 
 
-def _plain(score: Score) -> dict[str, Any]:
-    return asdict(score)
+def score_of(said: Any, where: str) -> Score:
+    """A score from a file; fields that a later version added are passed over. Raises DataError naming the field."""
+    given = table(said, where)
+    for name, kinds in KINDS.items():
+        value, needed = given.get(name), name in ("model", "task", "metric", "value")
+        if (name in given or needed) and (not isinstance(value, kinds) or isinstance(value, bool) != (kinds is bool)):
+            raise DataError("this is no score", where=f"{where}, field {name}", expected=kinds, got=repr(value)[:60])
+    return Score(**{name: given[name] for name in KINDS if name in given})
 
 
 def _canonical(value: Any) -> Any:

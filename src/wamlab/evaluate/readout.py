@@ -11,19 +11,24 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, UInt8
 from numpy import ndarray
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from ..data.atomic import write_whole
 from ..errors import DataError
+from ..reading import number, table, whole, words
+from ..reading_tensors import load_tensors, tensor_header, text_table
 
 VERSION = "readout-1"
+WIDEST = 4096
+"""feature maps, and channels of an entity, that a file may ask for"""
+FIX = "delete the file; it is trained anew"
 
 
 @dataclass(frozen=True)
@@ -136,21 +141,58 @@ class Readout:
         Raises:
             DataError: if the file is missing, damaged or of another version.
         """
-        if not Path(path).is_file():
+        path = Path(path)
+        if not path.exists():
             raise DataError("there is no readout", where=path, expected="a file that a readout was saved to")
+        where = f"{path}, header, field readout"
         try:
-            with safe_open(path, "pt") as file:
-                record = json.loads(file.metadata()["readout"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if record["version"] != VERSION:
-                raise DataError("the readout is of another version", where=path, expected=VERSION, got=record["version"],
-                                fix="delete the file; it is trained anew")
-            shape = Shape(**record["shape"])
-            eye = Eye(shape)
-            eye.load_state_dict({k.removeprefix("eye/"): v for k, v in tensors.items() if k.startswith("eye/")})
-            return cls(eye.eval(), shape, tensors["mean"].numpy(), tensors["std"].numpy(),
-                       {name: Audit(**audit) for name, audit in record["audit"].items()}, record["threshold"], record["note"],
-                       record["extra"])
-        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
-            raise DataError("the readout is damaged", where=path, got=f"{type(error).__name__}: {error}",
-                            fix="delete the file; it is trained anew") from error
+            record = text_table(tensor_header(path).texts, "readout", path)
+            if record.get("version") != VERSION:
+                raise DataError("it is of another version", where=where, expected=VERSION, got=record.get("version"))
+            shape = _shape(table(record.get("shape"), f"{where}.shape"), f"{where}.shape")
+            audits = {name: _audit(table(said, f"{where}.audit"), f"{where}.audit.{name}")
+                      for name, said in table(record.get("audit"), f"{where}.audit").items()}
+            extra = table(record.get("extra"), f"{where}.extra")
+            for name, said in extra.items():
+                words(said, f"{where}.extra.{name}")
+            tensors = load_tensors(path, "the readout", FIX)
+            eye, scale = _eye(shape, tensors, path)
+            return cls(eye, shape, *scale, audits, number(record.get("threshold"), f"{where}.threshold", 0, 1),
+                       words(record.get("note"), f"{where}.note"), extra)
+        except DataError as error:
+            raise DataError(f"the readout is damaged: {error.problem}", where=error.where, expected=error.expected,
+                            got=error.got, fix=FIX) from error
+
+
+def _shape(said: Mapping[str, Any], where: str) -> Shape:
+    """What a file's readout reads. Raises DataError naming the field that cannot be."""
+    entities = {name: whole(count, f"{where}.entities", 1, WIDEST)
+                for name, count in table(said.get("entities"), f"{where}.entities").items()}
+    width, success = whole(said.get("width"), f"{where}.width", 8, WIDEST), said.get("success")
+    if width % 8 or not isinstance(success, bool):
+        raise DataError("this is no shape of a readout", where=where, expected="a width in eights, success true or false",
+                        got=f"{width}, {str(success)[:40]}")
+    return Shape(entities, success, width)
+
+
+def _audit(said: Mapping[str, Any], where: str) -> Audit:
+    rmse, median, r2 = (number(said.get(name), f"{where}.{name}") for name in ("rmse", "median", "r2"))
+    return Audit(rmse, median, r2, whole(said.get("frames"), f"{where}.frames"))
+
+
+def _eye(shape: Shape, tensors: Mapping[str, Tensor], path: Path) -> tuple[Eye, tuple[ndarray, ndarray]]:
+    """The network with its weights, (mean, std) of its outputs. Raises DataError for tensors that do not fit, or infinite."""
+    with torch.device("meta"):  # costs nothing, whatever the shape says
+        blank = Eye(shape).state_dict()
+    width = sum(shape.entities.values())
+    wanted = {f"eye/{name}": (value.dtype, value.shape) for name, value in blank.items()}
+    wanted |= {name: (torch.float64, torch.Size([width])) for name in ("mean", "std")}
+    for name in sorted({*wanted, *tensors}):
+        if name not in tensors or (tensors[name].dtype, tensors[name].shape) != wanted.get(name) \
+                or not torch.isfinite(tensors[name]).all():
+            got = f"{tensors[name].dtype} {tuple(tensors[name].shape)}" if name in tensors else "nothing"
+            raise DataError("a tensor does not fit", where=f"{path}, field {name}", got=got,
+                            expected=f"finite numbers, {wanted.get(name, 'no such tensor')}")
+    eye = Eye(shape)
+    eye.load_state_dict({name.removeprefix("eye/"): value for name, value in tensors.items() if name.startswith("eye/")})
+    return eye.eval(), (tensors["mean"].numpy(), tensors["std"].numpy())

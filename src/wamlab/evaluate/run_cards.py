@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from ..data.atomic import make_folder, write_whole
 from ..data.store import EpisodeStore, store_name
 from ..errors import DataError
 from ..models.base import WorldActionModel
+from ..ranges import SEED
+from ..reading import load_json, read_bytes, table, whole, words
 from ..simulators import make
 from ..types import Episode
 from .branch_data import Branches
@@ -70,12 +73,27 @@ class Asking:
 
 def sources(folder: Path) -> dict[str, str]:
     """Per model of a run where its recipe is from. Raises DataError if there is no run."""
+    return {recipe.load(source).name: source for source in settings(folder)["models"]}
+
+
+def settings(folder: Path) -> dict[str, Any]:
+    """models, seed and execute of a run's record. Raises DataError if there is no run, or its record is damaged."""
+    path = folder / "run.json"
+    if not path.exists():
+        raise DataError("there is no run here", where=path, expected="what wam run wrote", got="nothing",
+                        fix="give the folder of a finished run")
     try:
-        found = json.loads((folder / "run.json").read_text(encoding="utf-8"))["models"]
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError("there is no run here", where=folder / "run.json", expected="what wam run wrote",
-                        got=f"{type(error).__name__}: {error}", fix="give the folder of a finished run") from error
-    return {recipe.load(source).name: source for source in found}
+        said = table(load_json(path), str(path))
+        models = said.get("models")
+        if not isinstance(models, list) or not models:
+            raise DataError("a run has models", where=f"{path}, field models", expected="a list of recipes",
+                            got=str(models)[:60])
+        return {"models": [words(one, f"{path}, field models") for one in models],
+                "seed": whole(said.get("seed", 0), f"{path}, field seed", 0, int(SEED.high)),
+                "execute": whole(said.get("execute", 4), f"{path}, field execute", 1)}
+    except DataError as error:
+        raise DataError(f"the run's record is damaged: {error.problem}", where=error.where, expected=error.expected,
+                        got=error.got, fix="restore the file, or run again into another --out") from error
 
 
 def model_of(folder: Path, name: str, source: str) -> WorldActionModel:
@@ -102,7 +120,7 @@ def cards(folder: Path, asking: Asking = Asking()) -> tuple[Card, ...]:
 def judged(folder: Path, asking: Asking) -> Path:
     """The folder of the cards' log, made if it is not there. Raises as `cards`."""
     log = EvalLog.load(folder / "log")
-    text = (folder / "log" / FILE).read_bytes() + asking.name.encode()
+    text = read_bytes(folder / "log" / FILE) + asking.name.encode()
     out = folder / f"card-{hashlib.sha256(text).hexdigest()[:8]}"
     if not (out / FILE).is_file() or asking.export is not None:
         judge(folder, log, asking).save(out)
@@ -112,7 +130,7 @@ def judged(folder: Path, asking: Asking) -> Path:
 def judge(folder: Path, log: EvalLog, asking: Asking) -> EvalLog:
     """Every score of the cards."""
     scores: list[Score] = [s for s in log.scores if s.model.startswith(("control/", "null/", "readout"))]
-    branches, settings = branches_of(folder), json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    branches, chosen = branches_of(folder), settings(folder)
     models = {name: model_of(folder, name, source) for name, source in sources(folder).items()}
     marks: list[Score] = []
     for task, truth in branches.items():
@@ -122,9 +140,9 @@ def judge(folder: Path, log: EvalLog, asking: Asking) -> EvalLog:
             place = log.episodes.get(f"{name}/{task}")
             episodes = tuple(EpisodeStore.open(folder / "log" / place)) if place else ()
             with asking.progress(f"ask {name} about {task}") as tick:
-                asked = intervene(name, model, truth, readout, folder / "branches" / "late", seed=int(settings.get("seed", 0)),
+                asked = intervene(name, model, truth, readout, folder / "branches" / "late", seed=chosen["seed"],
                                   samples=SAMPLES, mode=asking.mode, workers=asking.workers, progress=tick)
-            trials, why = tried(folder, name, truth, episodes, readout, int(settings.get("execute", 4)), asking)
+            trials, why = tried(folder, name, truth, episodes, readout, chosen["execute"], asking)
             _, foresight, blind = evidence_of(truth.spec, episodes, readout) if episodes else (None, None, {})
             made = Evidence(name, truth.spec, episodes or None, foresight=foresight, effects=asked.effects,
                             answers=asked.answers, trials=trials, scales=truth.scales(),
@@ -183,5 +201,10 @@ def tried(folder: Path, name: str, truth: Branches, episodes: Sequence[Episode],
         make_folder(path.parent)
         write_whole(path, json.dumps({"solved": {arm: v.tolist() for arm, v in found.solved.items()},
                                       "missing": dict(found.missing)}).encode())
-    kept = json.loads(path.read_text())
-    return Trials({arm: np.array(v, bool) for arm, v in kept["solved"].items()}, kept["missing"]), ""
+    kept = table(load_json(path), str(path))
+    solved, missing = (table(kept.get(name), f"{path}, field {name}") for name in ("solved", "missing"))
+    lines = {arm: np.array(v) for arm, v in solved.items() if isinstance(v, list) and all(isinstance(one, bool) for one in v)}
+    if set(lines) != set(solved) or len({len(v) for v in lines.values()}) > 1:
+        raise DataError("the trials are damaged", where=path, expected="per arm as many of true and false",
+                        got=str(solved)[:80], fix="delete the file; they are made again")
+    return Trials(lines, {arm: words(why, f"{path}, field missing") for arm, why in missing.items()}), ""

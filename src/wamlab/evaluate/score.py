@@ -55,8 +55,8 @@ def evidence_of(spec: TaskSpec, episodes: Sequence[Episode],
     imagined: list[ndarray] = []
     chunk = 0
     for number, episode in enumerate(episodes):
-        ends = [plan.step for plan in episode.imagined[1:]] + [len(episode)]
-        for plan, end in zip(episode.imagined, ends, strict=True):
+        ends = [plan.step for plan in episode.imagined[1:]] + [len(episode)]  # one too many where nothing was decided
+        for plan, end in zip(episode.imagined, ends, strict=False):
             if plan.frames is not None:
                 for position, offset in enumerate(plan.offsets):
                     if plan.step + offset <= end:

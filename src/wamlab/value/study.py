@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ..evaluate.filters.ranking import defaults, rank, usable
 from ..evaluate.lockstep import successes
 from ..evaluate.provenance import provenance
 from ..evaluate.rollout import held_out
+from ..reading import load_json, number, table, whole, words
 from ..spec import check
 from ..train import train
 from .gains import gains, notes
@@ -54,7 +55,7 @@ class Run:
         file, parts = self.study.out / "study.json", self.study.out / "cells"
         mine = {k: v for k, v in to_json(self.study).items() if k not in ("out", "class")}
         mine |= {"episodes": dict(zip(self.names, map(len, self.stores), strict=True))}
-        theirs = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        theirs = table(load_json(file), str(file)) if file.exists() else {}
         changed = sorted(k for k in mine if theirs.get(k) != mine[k])
         if not changed:
             return
@@ -106,8 +107,14 @@ class Run:
         """The pools with what the usual filters keep; the verdict is left in the folder."""
         good = []
         if self.verdict.exists():
-            kept = json.loads(self.verdict.read_text(encoding="utf-8"))
-            return replace(self.pools, good=tuple(frozenset(kept[name]) for name in self.names))
+            kept = table(load_json(self.verdict), str(self.verdict))
+            for name in self.names:
+                if not isinstance(kept.get(name), list):
+                    raise DataError("the verdict of the filters is damaged", where=f"{self.verdict}, field {name}",
+                                    expected="a list of episodes", got=str(kept.get(name))[:60],
+                                    fix="delete the file; it is made again")
+                good.append(frozenset(whole(one, f"{self.verdict}, field {name}") for one in kept[name]))
+            return replace(self.pools, good=tuple(good))
         for store in self.stores:
             corpus = Corpus.read(store)
             ranking = rank(corpus, usable(corpus, defaults())[0])
@@ -131,7 +138,7 @@ class Run:
         shutil.rmtree(folder)
 
     def results(self) -> list[dict[str, Any]]:
-        return [json.loads(self.file(cell).read_text(encoding="utf-8")) for cell in self.cells]
+        return [result_of(self.file(cell), self.names) for cell in self.cells]
 
     def document(self, command: str) -> dict[str, Any]:
         """Everything that was found."""
@@ -177,6 +184,28 @@ def run(study: Study, *, command: str = "", progress: Progress | None = None, li
         found = work.document(command)
         write_whole(study.out / "value.json", (json.dumps(found, indent=1) + "\n").encode())
     return found
+
+
+def result_of(file: Path, names: Sequence[str]) -> dict[str, Any]:
+    """What a finished training left. Raises DataError naming the field that is damaged."""
+    try:
+        said = table(load_json(file), str(file))
+        for name, part in (("fractions", number), ("episodes", whole), ("scores", number)):
+            kept = table(said.get(name), f"{file}, field {name}")
+            for key, value in kept.items():
+                part(value, f"{file}, field {name}.{key}")
+            if name != "scores" and set(kept) != set(names):
+                raise DataError("these are other sources", where=f"{file}, field {name}", expected=", ".join(names),
+                                got=", ".join(kept))
+        whole(said.get("seed"), f"{file}, field seed")
+        words(said.get("last"), f"{file}, field last")
+        if not isinstance(said.get("filtered"), bool):
+            raise DataError("this is no truth value", where=f"{file}, field filtered", expected="true or false",
+                            got=str(said.get("filtered"))[:40])
+        return said
+    except DataError as error:
+        raise DataError(f"a result is damaged: {error.problem}", where=error.where, expected=error.expected, got=error.got,
+                        fix="delete the file; it is made again") from error
 
 
 def spoken(seconds: float) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ...data.atomic import write_whole
 from ...errors import DataError
+from ...reading import parse_json, read_bytes, table, words
 from ..log import EvalLog
 from ..protocol import VERSION
 
@@ -42,13 +43,13 @@ def read(path: Path) -> frozenset[str]:
     Raises:
         DataError: if the file is damaged, or of another version of the formulas.
     """
-    found = _parse(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else {}
+    found = _parse(read_bytes(path), str(path)) if path.exists() else {}
     return frozenset(name for name, worlds in found.items() if worlds)
 
 
 def own() -> frozenset[str]:
     """The metrics of this package that have passed, in all of WORLDS."""
-    found = _parse((files(__package__) / PASSED).read_text(encoding="utf-8"), PASSED)
+    found = _parse((files(__package__) / PASSED).read_bytes(), PASSED)
     return frozenset(name for name, worlds in found.items() if complete(worlds))
 
 
@@ -57,16 +58,22 @@ def complete(worlds: Iterable[str]) -> bool:
     return {task.partition("/")[0] for task in worlds} >= set(WORLDS)
 
 
-def _parse(text: str, where: str) -> dict[str, list[str]]:
+def _parse(text: bytes, where: str) -> dict[str, list[str]]:
+    fix = "run wam conformance again"
     try:
-        found = json.loads(text)
-        version, names = found["protocol"], {str(name): [str(w) for w in worlds] for name, worlds in found["metrics"].items()}
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise DataError("the conformance file is damaged", where=where, got=f"{type(error).__name__}: {error}",
-                        expected='{"protocol": ..., "metrics": {name: [worlds]}}', fix="run wam conformance again") from error
-    if version != VERSION:
+        found = table(parse_json(text, where), where)
+        names: dict[str, list[str]] = {}
+        for name, worlds in table(found.get("metrics"), f"{where}, field metrics").items():
+            if not isinstance(worlds, list):
+                raise DataError("a list is expected here", where=f"{where}, field metrics.{name}", expected="names of worlds",
+                                got=str(worlds)[:60])
+            names[name] = [words(world, f"{where}, field metrics.{name}") for world in worlds]
+    except DataError as error:
+        raise DataError(f"the conformance file is damaged: {error.problem}", where=error.where, expected=error.expected,
+                        got=error.got, fix=fix) from error
+    if found.get("protocol") != VERSION:
         raise DataError("the conformance file is of another version of the formulas", where=where, expected=VERSION,
-                        got=version, fix="run wam conformance again")
+                        got=found.get("protocol"), fix=fix)
     return names
 
 

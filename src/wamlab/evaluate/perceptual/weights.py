@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from ...errors import WamError
+from ...reading import regular
+from ...reading_tensors import load_tensors
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Weights:
             WamError: if there is no such file, or its digest is another one.
         """
         path = Path(self.path)
-        if not path.is_file():
+        if not path.exists():
             raise WamError(f"the weights are not there: {path}", where=path, expected=f"a file with sha256 {self.sha256}",
                            got="nothing there", fix="download them once yourself and give the path; nothing is downloaded here")
-        with path.open("rb") as file:
+        with regular(path).open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != self.sha256.lower():
             raise WamError(f"the weights are other ones: {path} has sha256 {found}", where=path,
@@ -56,9 +56,9 @@ class Weights:
         path = self.checked()
         try:
             if path.suffix == ".safetensors":
-                return load_safetensors(path.read_bytes())
+                return load_tensors(path, "the file of weights")
             found = torch.load(path, map_location="cpu", weights_only=True)
-        except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
             raise self._not_weights(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
         if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
             raise self._not_weights(type(found).__name__)
