@@ -70,7 +70,7 @@ def replay_score(task: str, store: EpisodeStore, scenes: Sequence[int], folder: 
         raise DataError(f"the counts of the replay are damaged: {error.problem}", where=error.where, expected=error.expected,
                         got=error.got, fix="delete the file; it is made again") from error
     if not counts:
-        return Score("control/replay", task, "success", None, unavailable="no undisturbed demonstration solved it")
+        return Score("control/replay", task, "success", None, unavailable="no undisturbed demonstration is known to solve it")
     best = max(counts)
     low, high = clopper_pearson(best, n)
     return Score("control/replay", task, "success", best / n, low, high, n=n, unit="share",

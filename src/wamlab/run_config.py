@@ -97,7 +97,7 @@ class RunConfig:
             theirs = table(load_json(path), str(path))
         except DataError as error:
             raise DataError(f"the run's record is damaged: {error.problem}", where=error.where, expected=error.expected,
-                            got=error.got, fix="delete the folder, or choose another --out") from error
+                            got=error.got, fix="choose another --out") from error
         changed = sorted(k for k in mine if theirs.get(k) != mine[k])
         if changed:
             raise DataError("another run is in this folder", where=self.out, expected={k: mine[k] for k in changed},

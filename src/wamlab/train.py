@@ -215,7 +215,7 @@ class Trainer:
         if other := [name for name, value in wanted.items() if found[name] != value]:
             raise CheckpointError("this folder holds another training run", where=folder, got=f"another {', '.join(other)}",
                                   expected=f"recipe {self.recipe.name}, seed {self.seed}, the same settings, data and mixture",
-                                  fix="choose another --out folder, or delete this one")
+                                  fix="choose another --out folder")
 
     def resume(self) -> tuple[str, int, dict[str, Tensor]]:
         """The newest checkpoint's stage, step and tensors; its weights are put into the model."""

@@ -193,7 +193,7 @@ class Episode:
             if not np.isfinite(value).all():
                 bad = int(np.argwhere(~np.isfinite(value))[0, 0])
                 raise DataError(f"{name} is not finite at step {bad}", where=f"{self.task}, field {name}",
-                                expected="finite numbers", got=value[bad], fix="drop the episode or repair its source")
+                                expected="finite numbers", got=value[bad], fix="leave the episode out, or repair its source")
         for name, value in self.frames.items():
             if value.dtype != np.uint8 or value.ndim != 4 or value.shape[-1] != 3:
                 raise DataError(f"camera {name} is not an image sequence", where=f"{self.task}, frames/{name}",

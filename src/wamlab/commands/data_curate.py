@@ -107,7 +107,8 @@ class Filter:
         if self.labels == "recorded":
             indices = store.indices()
             drawn = np.random.default_rng([self.seed, 5]).permutation(indices)[:-(-len(indices) // 4)]
-            return {int(index): store.load(int(index), frames=False).solved for index in sorted(drawn)}
+            lent = {int(index): store.load(int(index), frames=False) for index in sorted(drawn)}
+            return {index: episode.solved for index, episode in lent.items() if episode.outcome_known}
         try:
             table = load_json(Path(self.labels))
         except DataError as error:

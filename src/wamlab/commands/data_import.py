@@ -1,4 +1,4 @@
-"""`wam data import`."""
+"""Datasets of others into episode stores, on the command line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Import:
 
     examples:
       wam data import downloads/pusht --out data/pusht --size 64 64
-      wam data import downloads/arm --out data/arm --state observation.joints --instruction "open the drawer"
+      wam data import downloads/arm --out data/arm --state observation.joints --instruction sentence
       wam data import phone/clips --like data/drawer --out data/clips
     """
 

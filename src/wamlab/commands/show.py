@@ -23,14 +23,14 @@ def dataset(path: Path) -> dict[str, Any]:
     """What a dataset holds."""
     store = EpisodeStore.open(path)
     episodes = [store.load(index, frames=False) for index in store.indices()]
-    spec = store.task_spec
+    judged, spec = [episode for episode in episodes if episode.outcome_known], store.task_spec
     said = dict.fromkeys(text for episode in episodes for _, text in episode.instructions)
     return {"kind": "dataset", "task": spec.task, "instruction": spec.instruction, "instructions": list(said),
             "episodes": len(episodes), "actions": sum(map(len, episodes)),
             "unknown_actions": sum(int((~e.has_action).sum()) for e in episodes if e.has_action is not None),
             "unknown_states": sum(not episode.has_state for episode in episodes),
-            "solved": sum(episode.solved for episode in episodes if episode.meta.get("success") != "unknown"),
-            "unknown_outcomes": sum(episode.meta.get("success") == "unknown" for episode in episodes),
+            "solved": sum(episode.solved for episode in judged) if judged else "unknown",
+            "unknown_outcomes": len(episodes) - len(judged),
             "cameras": spec.cameras, "image_size": spec.image_size, "state": spec.state, "action": spec.action.names,
             "units": [None if unit == "?" else unit for unit in spec.action.units], "action_kind": spec.action.kind,
             "entities": [entity.name for entity in spec.entities], "control_hz": spec.control_hz,

@@ -68,7 +68,7 @@ def open_frames(stores: Sequence[EpisodeStore], camera: str, shape: tuple[int, i
                 old.unlink()
     built = _open(file, shape)
     if built is None:
-        raise DataError("the frame cache cannot be read back", where=file, fix="remove the cache folder and try again")
+        raise DataError("the frame cache cannot be read back", where=file, fix="move the cache folder away: it is made anew")
     return built
 
 

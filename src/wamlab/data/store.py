@@ -122,7 +122,7 @@ class EpisodeStore:
                                  ("provenance", store.provenance, wanted)):
             if made != now:
                 raise DataError(f"the dataset here was made with another {field}", where=path, expected=now, got=made,
-                                fix="choose another output folder, or remove this one")
+                                fix="choose another output folder")
         return store
 
     def _file(self, index: int) -> Path:
@@ -195,7 +195,7 @@ class EpisodeStore:
 
 def read_arrays(file: Path, wanted: Callable[[str], bool]) -> tuple[Mapping[str, ndarray], dict[str, Any]]:
     """The arrays whose name is `wanted`, verified, and what the header says of the episode. Raises DataError."""
-    fix = "remove the file and run the command again that made the dataset: it makes what is missing"
+    fix = "restore it from a copy; or move it away and run the command again that made the dataset"
     if not file.exists():
         raise DataError("there is no such episode", where=file, expected="an episode file", got="nothing")
     found = load_arrays(file, "the episode file", fix, wanted)

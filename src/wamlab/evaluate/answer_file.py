@@ -16,7 +16,7 @@ from ..reading_tensors import load_arrays, text_table
 from .evidence import Answers
 
 VERSION = "answers-1"
-FIX = "delete the file; the model is asked again"
+FIX = "move the file away; the model is asked again"
 
 
 def save(answers: Answers, path: Path) -> None:

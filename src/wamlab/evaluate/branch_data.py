@@ -28,7 +28,7 @@ from .metrics.base import sigma
 
 VERSION = "branches-1"
 STRATA = ("free", "near", "contact")
-FIX = "delete the file; it is made anew"
+FIX = "move the file away; it is made anew"
 FIRST_SCENE = 2_000_000
 """scenes for branches have seeds from here on: neither collected from nor evaluated on"""
 

@@ -46,7 +46,7 @@ class Futures:
     @classmethod
     def load(cls, path: str | Path) -> Futures:
         """Read what `save` wrote. Raises DataError if the file is missing or damaged."""
-        path, fix = Path(path), "delete the file; the model is asked again"
+        path, fix = Path(path), "move the file away; the model is asked again"
         if not path.exists():
             raise DataError("there are no imagined futures to read", where=path, expected="a file that was saved", fix=fix)
         arrays = load_arrays(path, "the file of imagined futures", fix).arrays

@@ -157,7 +157,7 @@ class EvalLog:
                 if read_bytes(path) == text.encode():
                     return path
                 raise DataError("another log is already there, and logs are never overwritten", where=path,
-                                fix="save to another folder, or delete the old log yourself")
+                                fix="save to another folder, or move the old log away")
             if blob:
                 write_whole(folder / _arrays_file(digest), blob)
             write_whole(path, text.encode())

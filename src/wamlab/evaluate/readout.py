@@ -28,7 +28,7 @@ from ..reading_tensors import load_tensors, tensor_header, text_table
 VERSION = "readout-1"
 WIDEST = 4096
 """feature maps, and channels of an entity, that a file may ask for"""
-FIX = "delete the file; it is trained anew"
+FIX = "move the file away; it is trained anew"
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,15 @@ def readout_for(windows: Windows, *, seed: int = 0, steps: int = 500, most_frame
         most_frames: as many frames are drawn from the cache if there are more.
     """
     specs = {e.name: e for store in windows.stores for e in store.task_spec.entities}
-    success = np.concatenate([store.load(index, frames=False).success for store in windows.stores for index in store.indices()])
+    records = [store.load(index, frames=False) for store in windows.stores for index in store.indices()]
+    success = np.concatenate([record.success for record in records])
+    judged = all(record.outcome_known for record in records)  # where it is not known, a readout of success would learn "no"
     chosen = np.arange(len(windows.frames))
     if len(chosen) > most_frames:
         chosen = np.sort(np.random.default_rng([seed, 1]).choice(len(chosen), most_frames, replace=False))
     truth = {name: windows.truth(name)[chosen] for name in specs}
-    return train_readout(np.asarray(windows.frames[chosen]), truth, tuple(specs.values()), success=success[chosen],
+    return train_readout(np.asarray(windows.frames[chosen]), truth, tuple(specs.values()),
+                         success=success[chosen] if judged else None,
                          episode=windows.frame_episode[chosen], seed=seed, steps=steps, progress=progress)
 
 

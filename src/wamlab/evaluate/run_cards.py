@@ -206,5 +206,5 @@ def tried(folder: Path, name: str, truth: Branches, episodes: Sequence[Episode],
     lines = {arm: np.array(v) for arm, v in solved.items() if isinstance(v, list) and all(isinstance(one, bool) for one in v)}
     if set(lines) != set(solved) or len({len(v) for v in lines.values()}) > 1:
         raise DataError("the trials are damaged", where=path, expected="per arm as many of true and false",
-                        got=str(solved)[:80], fix="delete the file; they are made again")
+                        got=str(solved)[:80], fix="move the file away; they are made again")
     return Trials(lines, {arm: words(why, f"{path}, field missing") for arm, why in missing.items()}), ""

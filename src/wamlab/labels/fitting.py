@@ -77,7 +77,7 @@ def same(folder: Path, header: Mapping[str, Any]) -> dict[str, Any]:
     for name, wanted in header.items():
         if said.get(name) != wanted:
             raise CheckpointError(f"this folder holds another labeller: its {name} differs", where=folder, expected=wanted,
-                                  got=said.get(name), fix="choose another folder, or delete this one")
+                                  got=said.get(name), fix="choose another folder")
     return said
 
 

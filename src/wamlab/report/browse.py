@@ -113,7 +113,7 @@ def stored(store: EpisodeStore, wanted: list[int]) -> Iterator[Shown]:
     for index in wanted:
         episode = store[index]
         films = {name: coloured(depth.unpack(f)) if name.endswith(depth.SUFFIX) else f for name, f in episode.frames.items()}
-        outcome = "solved" if episode.solved else "not solved"
+        outcome = "not known whether solved" if not episode.outcome_known else "solved" if episode.solved else "not solved"
         note = f"{spoken(episode.instructions)} ({outcome}; {episode.meta.get('source', '')})"
         assert episode.has_action is not None
         yield Shown(f"episode {index}", note, films, np.where(episode.has_state, episode.state, np.nan),

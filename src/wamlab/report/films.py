@@ -70,7 +70,7 @@ def film(title: str, episode: Episode) -> Film:
     """Left what happened, right what had been imagined for that moment."""
     both = beside([executed(episode), foreseen(episode)])
     both = np.concatenate([both, both[-1:].repeat(int(FPS), axis=0)])
-    outcome = "solved" if episode.solved else "not solved"
+    outcome = "not known whether solved" if not episode.outcome_known else "solved" if episode.solved else "not solved"
     first = int(np.argmax(episode.success[1:])) + 1 if episode.solved else len(episode)
     return Film(title, episode.solved, mp4(both, FPS), png(both[len(both) // 2]),
                 f"Film of an episode of {episode.task}, {outcome}: left the executed frames, right the imagined ones",

@@ -112,7 +112,7 @@ class Run:
                 if not isinstance(kept.get(name), list):
                     raise DataError("the verdict of the filters is damaged", where=f"{self.verdict}, field {name}",
                                     expected="a list of episodes", got=str(kept.get(name))[:60],
-                                    fix="delete the file; it is made again")
+                                    fix="move the file away; it is made again")
                 good.append(frozenset(whole(one, f"{self.verdict}, field {name}") for one in kept[name]))
             return replace(self.pools, good=tuple(good))
         for store in self.stores:
@@ -205,7 +205,7 @@ def result_of(file: Path, names: Sequence[str]) -> dict[str, Any]:
         return said
     except DataError as error:
         raise DataError(f"a result is damaged: {error.problem}", where=error.where, expected=error.expected, got=error.got,
-                        fix="delete the file; it is made again") from error
+                        fix="move the file away; it is made again") from error
 
 
 def spoken(seconds: float) -> str:

@@ -29,7 +29,7 @@ def check_values(record: Record, source: Source) -> list[Finding]:
             row, channel = bad[0]
             found.append(Finding("non-finite", "error", record.file, field, record.index,
                                  f"{len(bad)} numbers are not finite, the first in row {row}, channel {names[channel]}",
-                                 "finite numbers", str(values[row, channel]), "drop the episode or repair its source"))
+                                 "finite numbers", str(values[row, channel]), "leave the episode out, or repair its source"))
     if source.limits and len(record.action) and np.isfinite(record.action).all():
         low, high = (np.array(limit) for limit in source.limits)
         slack = 1e-4 * np.maximum(high - low, 1e-6)

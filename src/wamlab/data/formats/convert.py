@@ -43,7 +43,7 @@ class Imported:
     skipped: tuple[tuple[int, str], ...]
     """episodes that are not in the store, and why"""
     noticed: tuple[Finding, ...] = ()
-    """what was changed, left behind or found elsewhere; `wam data check` says the same of the source"""
+    """what was changed, left behind or found elsewhere; a check of the source says the same"""
     columns: Mapping[str, str] | None = None
     """what was read as what"""
 

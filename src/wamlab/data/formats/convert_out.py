@@ -46,8 +46,10 @@ def export_lerobot(source: EpisodeStore, target: str | Path, *, video: Literal["
     entities = tuple(entity for entity in spec.entities if truth)
     features = {"observation.state": Feature("float32", (len(spec.state),), spec.state)} if spec.state else {}
     features["action"] = Feature("float32", (spec.action.width,), spec.action.names)
-    features |= {"next.success": Feature("bool", (1,)), "next.done": Feature("bool", (1,)),
-                 "wam.imitate": Feature("bool", (1,))}
+    judged = {source.meta(index).get("success") != "unknown" for index in indices}
+    if True in judged:  # whole numbers where some outcomes are unknown: -1, which is neither
+        features["next.success"] = Feature("bool" if judged == {True} else "int8", (1,))
+    features |= {"next.done": Feature("bool", (1,)), "wam.imitate": Feature("bool", (1,))}
     features |= {f"truth.{entity.name}": Feature("float64", (len(entity.channels),), entity.channels) for entity in entities}
     for camera in spec.cameras:
         deep = camera.endswith(depth.SUFFIX)
@@ -66,6 +68,10 @@ def export_lerobot(source: EpisodeStore, target: str | Path, *, video: Literal["
                 raise DataError("an episode has no actions or states, which LeRobot's format demands", where=source.path,
                                 expected="known actions and states", got=f"episode {index} is a video",
                                 fix="keep the video files it was made from, and import those")
+            if not len(episode):
+                raise DataError("an episode has no step, and a row without an action cannot be written",
+                                where=f"{source.path}, episode {index}", expected="at least one action", got=0,
+                                fix="wam data filter copies the episodes that have steps")
             if {MODALITY + name for name in episode.modalities} != set(measured):
                 raise DataError("the episodes differ in what was measured", where=f"{source.path}, episode {index}",
                                 expected=", ".join(measured) or "no modality", got=", ".join(episode.modalities) or "none",
@@ -89,8 +95,9 @@ def episode_columns(episode: Episode, entities: list[str], spec: TaskSpec) -> Ma
     last = episode.meta.get("last_action")
     known = isinstance(last, list) and len(last) == spec.action.width
     final: Float[ndarray, "A"] = np.array(last, np.float32) if known else episode.action[-1]
+    after = np.append(episode.success[1:], episode.success[-1])
     columns = {"action": np.concatenate([episode.action, final[None]]),
-               "next.success": np.append(episode.success[1:], episode.success[-1])[:, None],
+               "next.success": (after if episode.outcome_known else np.full(len(after), -1, np.int8))[:, None],
                "next.done": (np.arange(len(episode) + 1) == len(episode))[:, None],
                "wam.imitate": np.append(episode.imitate, False)[:, None]}
     if spec.state:

@@ -122,7 +122,7 @@ class Videos:
             expected=f"a frame for each of {row.length} rows at {rate:.4g} Hz, {wanted[0]:.3f} to {wanted[-1]:.3f} s "
                      f"(meta/info.json, field fps: {self.info.fps})",
             got=f"{len(video)} frames at {video.rate:.4g} frames/s, 0 to {end:.3f} s{there}",
-            fix="encode the video again so that each frame has the time of its row, or drop the episode")
+            fix="encode the video again so that each frame has the time of its row, or leave it out")
 
     def frames(self, shown: Shown, camera: str, size: tuple[int, int] | None = None) -> ndarray:
         """The frame of each row: uint8 [N, h, w, 3]; for depth uint16 [N, h, w], millimetres; scaled to `size` as

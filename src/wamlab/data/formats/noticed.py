@@ -84,5 +84,5 @@ def _fits(values: ndarray) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
         lost = np.abs(wide - wide.astype(np.float32)).max(0)
         spread = np.ptp(wide, axis=0)
-        noise = spread <= 1e-9 * np.abs(wide).max(0)  # a constant, to within the rounding of whoever computed it
+        noise = spread <= 1e-12 * np.abs(wide).max(0)  # a constant, to within the rounding of whoever computed it
         return bool((noise | (lost <= ROUNDED * spread)).all())

@@ -100,7 +100,7 @@ def opened(file: Path) -> Iterator[tuple[Any, Any]]:
             yield container, stream
     except (av.error.FFmpegError, OSError, ValueError, EOFError) as error:
         raise DataError("the video cannot be read", where=file, expected="a whole video file", got=str(error)[:160],
-                        fix="copy the file again, or drop its episodes") from error
+                        fix="copy the file again, or leave its episodes out") from error
 
 
 def probe(file: Path) -> VideoInfo:
@@ -153,7 +153,7 @@ def decoded(info: VideoInfo, numbers: Int64[ndarray, "M"]) -> Iterator[tuple[Any
             if done == len(wanted):
                 return
     raise DataError("frames are missing from the video", where=info.file, got=f"{times[:done].sum()} could be decoded",
-                    expected=f"{len(numbers)} frames from {numbers[0]} on", fix="copy the file again, or drop its episodes")
+                    expected=f"{len(numbers)} frames from {numbers[0]} on", fix="copy the file again, or leave its episodes out")
 
 
 def read_frames(info: VideoInfo, numbers: Int64[ndarray, "M"], coding: Coding | None = None) -> Iterator[

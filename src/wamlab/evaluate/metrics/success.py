@@ -16,14 +16,16 @@ SOLVED_AT_START = "every start was already solved"
 def success(evidence: Evidence) -> Sequence[Score]:
     """Share of starts solved, over those that were not solved before the first action."""
     assert evidence.episodes is not None
-    tried = [e for e in evidence.episodes if not e.success[0]]
-    skipped = len(evidence.episodes) - len(tried)
+    known = [e for e in evidence.episodes if e.outcome_known]
+    tried = [e for e in known if not e.success[0]]
+    skipped, unknown = len(known) - len(tried), len(evidence.episodes) - len(known)
     if not tried:
-        why = SOLVED_AT_START if skipped else "there are no episodes"
+        why = SOLVED_AT_START if skipped else "nobody said whether they were solved" if unknown else "there are no episodes"
         return (evidence.score("success", None, unavailable=why),)
     gates = [e.meta.get("gate", {}) for e in tried]
     refused, steps = sum(gate.get("reject", 0) for gate in gates), sum(len(e) for e in tried)
     notes = [f"{skipped} starts were already solved and are left out"] if skipped else []
+    notes += [f"whether {unknown} were solved is not known, and they are left out"] if unknown else []
     notes += [f"the gate refused {refused} of {steps} actions"] if refused else []
     note = "; ".join(notes)
     n, scores = len(tried), []
