@@ -153,7 +153,7 @@ def decoded(info: VideoInfo, numbers: Int64[ndarray, "M"]) -> Iterator[tuple[Any
             if done == len(wanted):
                 return
     raise DataError("frames are missing from the video", where=info.file, got=f"{times[:done].sum()} could be decoded",
-                    expected=f"{len(numbers)} frames from {numbers[0]} on", fix="copy the file again, or leave its episodes out")
+                    expected=f"{len(numbers)} frames from {numbers[0]} on", fix="copy the file again, or leave these out")
 
 
 def read_frames(info: VideoInfo, numbers: Int64[ndarray, "M"], coding: Coding | None = None) -> Iterator[
