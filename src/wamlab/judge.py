@@ -68,7 +68,7 @@ def replay_score(task: str, store: EpisodeStore, scenes: Sequence[int], folder: 
         counts = [whole(count, f"{path}, field solved", 0, n) for count in said]
     except DataError as error:
         raise DataError(f"the counts of the replay are damaged: {error.problem}", where=error.where, expected=error.expected,
-                        got=error.got, fix="delete the file; it is made again") from error
+                        got=error.got, fix="move the file away; it is made again") from error
     if not counts:
         return Score("control/replay", task, "success", None, unavailable="no undisturbed demonstration is known to solve it")
     best = max(counts)
@@ -97,7 +97,7 @@ def own_replay(task: str, store: EpisodeStore, folder: Path, *, most: int = 20) 
         return [score_of(said, f"{path}, [{place}]") for place, said in enumerate(kept)]
     except DataError as error:
         raise DataError(f"the scores of the replay are damaged: {error.problem}", where=error.where, expected=error.expected,
-                        got=error.got, fix="delete the file; it is made again") from error
+                        got=error.got, fix="move the file away; it is made again") from error
 
 
 def scores_of_rollouts(rollouts: Rollouts, readouts: Mapping[str, Readout], branches: Mapping[str, Branches],
