@@ -217,4 +217,12 @@ def test_what_a_dataset_does_not_say_is_unknown(tmp_path, capsys):
     facts = json.loads(out)
     assert (facts["solved"], facts["unknown_outcomes"], facts["unknown_states"]) == (1, 2, 1) and facts["units"] == [None, "m"]
     out, _ = lines_of(capsys, "data", "info", tmp_path / "a")
+    bench_store(tmp_path / "bench", 1)
+    root = export_lerobot(EpisodeStore.open(tmp_path / "bench"), tmp_path / "lerobot")
+    told = []
+    for _ in range(2):  # as exported, and as a tool leaves it that knows nothing of units
+        told.append(json.loads(lines_of(capsys, "data", "info", root, "--json")[0]))
+        (root / "meta/wamlab.json").unlink(missing_ok=True)
+    assert told[0]["action_kind"] == "delta" and len(told[0]["units"]) == 3
+    assert told[1]["units"] is None and told[1]["action_kind"] is None
     assert re.search(r"units +unknown, m\n", out) and np.all([name in out for name in ("unknown_outcomes 2", "action_kind")])

@@ -149,14 +149,17 @@ def same_origin(dataset: LeRobot, target: Path) -> tuple[dict[str, str], dict[in
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """What a LeRobot dataset says it holds, for people."""
+    """What a LeRobot dataset says it holds, for people; None is what it does not say."""
     dataset = LeRobot.open(path)
+    sidecar = read_sidecar(dataset.root)
     info = dataset.info
-    said = {name: {"type": feature.dtype, "shape": list(feature.shape), "names": list(feature.names)} for name,
+    said = {name: {"type": feature.dtype, "shape": list(feature.shape), "names": list(feature.names) or None} for name,
             feature in info.features.items()}
     lengths = [row.length for row in dataset.rows]
     outcome = "in the column next.success" if "next.success" in info.columns else "unknown"
     return {"kind": f"LeRobotDataset {info.version}", "robot": info.robot_type, "episodes": len(dataset),
             "frames": sum(lengths), "seconds": sum(lengths) / info.fps, "fps": info.fps, "longest": max(lengths, default=0),
             "shortest": min(lengths, default=0), "solved": outcome,
+            "units": list(sidecar.task_spec.action.units) if sidecar else None,
+            "action_kind": sidecar.task_spec.action.kind if sidecar else None,
             "tasks": [dataset.tasks[number] for number in sorted(dataset.tasks)], "features": json.loads(json.dumps(said))}
