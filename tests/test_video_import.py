@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import resource
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from wamlab.cli import main
 from wamlab.data.formats.convert_video import Film, centre, import_videos
@@ -207,3 +210,145 @@ def test_the_command_imports_videos(tmp_path, capsys, monkeypatch):
     assert EpisodeStore.open("clips")[0].instruction == "wave"
     assert main(["data", "info", "clips"]) == 0
     assert "unknown_actions 3" in capsys.readouterr().out
+
+
+def quarters(number: int) -> np.ndarray:
+    """uint8 [48, 64, 3]: red at the left, blue at the right, with a green strip at the top."""
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:, :32, 0], picture[:, 32:, 2] = 200, 200
+    picture[:8] = (0, 100 + 4 * number, 0)
+    return picture
+
+
+def brought_in(source: Path, target: Path, **more) -> tuple[np.ndarray, list[str]]:
+    """The frames of the first episode, and what was said, "severity: problem: got"."""
+    done = import_videos(source, target, spec(), **more)
+    return done.store[0].frames["main"], [f"{one.severity}: {one.problem}: {one.got}" for one in done.noticed]
+
+
+def test_a_cover_picture_is_not_the_film(tmp_path):
+    cover = {}
+    for ending in ("mp4", "mkv"):
+        path = tmp_path / f"a.{ending}"
+        with av.open(str(path), "w") as container:
+            art = container.add_stream("mjpeg", rate=1)
+            art.height = art.width = 96
+            art.pix_fmt, art.disposition = "yuvj420p", Disposition.attached_pic
+            stream = container.add_stream("libx264", rate=10, options={"crf": "4"})
+            stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+            for number in range(12):
+                for into, image in ([(art, np.full((96, 96, 3), 255, np.uint8))] if not number else []) + [
+                        (stream, np.full((48, 64, 3), 10 * number, np.uint8))]:
+                    frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                    frame.pts = number
+                    container.mux(into.encode(frame))
+            container.mux([*art.encode(), *stream.encode()])
+        frames, _ = brought_in(path, tmp_path / ending)
+        assert number_of(frames) == list(range(12))
+        with av.open(str(path)) as container:
+            cover[ending] = len(container.streams.video)
+    assert cover == {"mp4": 2, "mkv": 2}, "the control: there is a cover"
+
+
+@pytest.mark.parametrize("aspect,shape", [(Fraction(2), (48, 128)), (Fraction(1, 2), (96, 64)), (Fraction(1), (48, 64))])
+def test_pixels_that_are_not_square_are_stretched(tmp_path, aspect, shape):
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"crf": "4"})
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = aspect
+        for number in range(4):
+            frame = av.VideoFrame.from_ndarray(quarters(number), format="rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    film = Film.open(path, 10)
+    assert next(film.source.shown(film.shown))[0].shape == (*shape, 3)
+
+
+@pytest.mark.parametrize("matrix,left,top", [((1, 0, 0, 1), 0, 1), ((-1, 0, 0, 1), 2, 1), ((1, 0, 0, -1), 0, 0),
+                                             ((0, 1, 1, 0), 1, 0)])
+def test_mirrored_films_are_shown_as_they_are_meant(tmp_path, matrix, left, top):
+    """Which of red, green, blue is brightest at the left and at the top."""
+    path = turned(film(tmp_path / "a.mp4", [0, 60, 120], picture=quarters), matrix)
+    source = Film.open(path, 10)
+    picture = next(source.source.shown(source.shown))[0].astype(int)
+    high, wide = picture.shape[:2]
+    assert picture[high * 3 // 5, 2].argmax() == left and picture[2, wide // 4].argmax() == top
+
+
+def test_a_film_that_is_shorter_than_its_header_says_is_said_to_be(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (40, 48, 64, 3), np.uint8)
+    for name, options in (("a.mkv", {}), ("a.mp4", {"movflags": "faststart"})):
+        path = tmp_path / name
+        with av.open(str(path), "w", options=options) as container:
+            stream = container.add_stream("libx264", rate=20)
+            stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+            for number, image in enumerate(noise):
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                frame.pts = number
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        whole, said = brought_in(path, tmp_path / f"whole-{name}")
+        assert len(whole) == 20 and said == []
+        path.write_bytes(path.read_bytes()[:path.stat().st_size * 6 // 10])
+        part, said = brought_in(path, tmp_path / f"part-{name}")
+        assert 5 < len(part) < 15 and len(said) == 1 and said[0].startswith("warning: the film is not whole")
+        assert "of 2.00 s" in said[0] or "of 40 frames" in said[0]
+
+
+def test_a_folder_of_pictures_is_a_film_of_the_rate_that_is_said(tmp_path):
+    folder = tmp_path / "films/run"
+    folder.mkdir(parents=True)
+    for number in range(9, 21):
+        Image.fromarray(np.full((48, 64, 3), 10 * number, np.uint8)).save(folder / f"frame-{number}.png")
+    (tmp_path / "films/notes.txt").write_text("none")
+    with pytest.raises(DataError, match="does not say how fast") as caught:
+        brought_in(tmp_path / "films", tmp_path / "a")
+    assert "--rate" in caught.value.fix and not (tmp_path / "a").exists()
+    frames, said = brought_in(tmp_path / "films", tmp_path / "a", rate=20)
+    assert number_of(frames) == list(range(9, 21, 2))  # 9 before 10, every second one
+    assert said == ["note: files were not read: they are no films: 1 .txt"]
+    (folder / "frame-12.png").unlink()
+    frames, said = brought_in(folder, tmp_path / "b", rate=10)
+    assert number_of(frames) == [9, 10, 11, 11, *range(13, 21)]  # by time: what is missing does not move the rest
+    assert any("1 pictures are missing in between" in line for line in said)
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(folder / "frame-12.png")
+    with pytest.raises(DataError, match="differ in size"):
+        brought_in(folder, tmp_path / "c", rate=10)
+
+
+def test_animated_pictures_and_folders_of_them_are_films(tmp_path):
+    images = [Image.fromarray(np.full((48, 64, 3), 10 * number, np.uint8)) for number in range(12)]
+    (tmp_path / "gifs").mkdir()
+    images[0].save(tmp_path / "gifs/a.GIF", save_all=True, append_images=images[1:], duration=100, loop=0)
+    for number, source in enumerate((tmp_path / "gifs", tmp_path / "gifs/a.GIF")):
+        frames, _ = brought_in(source, tmp_path / str(number))
+        assert number_of(frames) == list(range(12))
+
+
+def test_films_of_absurd_size_are_refused_before_they_are_decoded(tmp_path):
+    images = [Image.new("P", (8, 8), color) for color in range(3)]
+    path = tmp_path / "a.gif"
+    images[0].save(path, save_all=True, append_images=images[1:], duration=100)
+    content = bytearray(path.read_bytes())
+    content[6:10] = (60_000).to_bytes(2, "little") * 2  # the size of the screen, which is what a frame is
+    path.write_bytes(content)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DataError):
+        brought_in(path, tmp_path / "store")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000, "kilobytes; a frame would take ten million"
+
+
+def test_films_of_measurements_are_refused(tmp_path):
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "gray16le"
+        for number in range(4):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64), 1000, np.uint16), format="gray16le")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with pytest.raises(DataError, match="the video holds measurements"):
+        brought_in(path, tmp_path / "store")

@@ -12,6 +12,7 @@ import numpy as np
 from ...errors import DataError
 from ...reading import PIXELS, fill, read_json, safe_name, table, whole, words
 from .channels import channel_names
+from .depth import is_depth
 
 PICTURES = ("video", "image")
 NUMBERS = {"float32": np.float32, "float64": np.float64, "float16": np.float16, "int64": np.int64, "int32": np.int32,
@@ -41,7 +42,8 @@ class Feature:
 
     @property
     def depth(self) -> bool:
-        return self.picture and bool(self.info.get("is_depth_map") or self.info.get("video.is_depth_map"))
+        """Whether its pictures are distances and not colours."""
+        return self.picture and is_depth(self.info)
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,8 @@ def opened(file: Path) -> Iterator[tuple[Any, Any]]:
             if not films:
                 raise DataError("the file holds no video", where=file, expected="a video stream",
                                 got="a cover picture" if container.streams.video else "none")
-            stream = max(films, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height))
+            best = container.streams.best("video")
+            stream = best if best in films else films[0]
             stream.codec_context.thread_count = 1
             stream.codec_context.options = limits
             yield container, stream
@@ -111,6 +112,8 @@ def probe(file: Path) -> VideoInfo:
             raise DataError("the video's size is impossible", where=file, expected=f"at most {PIXELS} pixels",
                             got=f"{context.width} x {context.height}")
         packets = [packet for packet in container.demux(stream) if packet.pts is not None]
+        while packets and packets[-1].is_corrupt:  # where the file was cut off
+            packets.pop()
         ticks = [packet.pts for packet in packets if not packet.is_discard]
         return VideoInfo(file, context.width, context.height, context.name, context.pix_fmt or "", Fraction(stream.time_base),
                          np.sort(np.array(ticks, np.int64)), stream.index, stream.sample_aspect_ratio or Fraction(1),
@@ -143,7 +146,7 @@ def decoded(info: VideoInfo, numbers: Int64[ndarray, "M"]) -> Iterator[tuple[Any
     with opened(info.file) as (container, stream):
         if numbers[0]:
             container.seek(int(wanted[0]), stream=stream)
-        for frame in container.decode(stream):
+        for frame in _frames(container, stream, int(info.ticks[-1])):
             if frame.pts is None or frame.pts < wanted[done]:
                 continue
             if frame.pts > wanted[done]:
@@ -154,6 +157,13 @@ def decoded(info: VideoInfo, numbers: Int64[ndarray, "M"]) -> Iterator[tuple[Any
                 return
     raise DataError("frames are missing from the video", where=info.file, got=f"{times[:done].sum()} could be decoded",
                     expected=f"{len(numbers)} frames from {numbers[0]} on", fix="copy the file again, or leave these out")
+
+
+def _frames(container: Any, stream: Any, last: int) -> Iterator[Any]:
+    """Frames as they are decoded, without what was cut off behind the last whole one."""
+    for packet in container.demux(stream):
+        if not (packet.is_corrupt and packet.pts is not None and packet.pts > last):
+            yield from packet.decode()
 
 
 def read_frames(info: VideoInfo, numbers: Int64[ndarray, "M"], coding: Coding | None = None) -> Iterator[
