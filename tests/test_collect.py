@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from wamlab.data.store import EpisodeStore
 from wamlab.errors import DataError, UnknownName, WamError
 from wamlab.simulators import make
 from wamlab.simulators.pushworld import PushWorld
+from wamlab.spec import EntitySpec
 from wamlab.types import Episode
 
 
@@ -202,3 +206,83 @@ if __name__ == "__main__":
         beat.unlink()
     time.sleep(0.3)
     assert not any(beat.exists() for beat in beats)
+
+
+class OtherNames(PushWorld):
+    """PushWorld whose entities are called otherwise, and whose bystander has one number."""
+
+    names = {"robot": "hand"}
+
+    def __init__(self, drop: tuple[str, ...] = ()):
+        super().__init__(size=32)
+        self.drop = drop
+        entities = [replace(entity, name=self.names.get(entity.name, entity.name)) for entity in self.task_spec.entities]
+        lamp = EntitySpec("lamp", "bystander", ("brightness",), ("0..1",), 0.1)
+        self.task_spec = replace(self.task_spec, entities=tuple(e for e in (*entities, lamp) if e.name not in drop))
+
+    def truth(self):
+        places = zip(("hand", "object", "bystander", "goal"), self._places, strict=True)
+        found = {name: place.copy() for name, place in places} | {"lamp": np.array([0.5])}
+        return {name: value for name, value in found.items() if name not in self.drop}
+
+
+def test_play_finds_the_robot_by_its_group_not_by_its_name(tmp_path):
+    world, usual = OtherNames(), PushWorld(size=32)
+    assert "robot" not in world.truth()
+    for kind in ("play", "compass"):
+        episode = demonstrate(world, kind, 0, 3)
+        assert len(episode) == PLAY_STEPS and set(episode.truth) == {"hand", "object", "bystander", "goal", "lamp"}
+    assert np.array_equal(episode.action, demonstrate(usual, "compass", 0, 3).action)  # the name changes nothing
+    named = OtherNames(drop=("lamp",))
+    assert np.array_equal(demonstrate(named, "play", 0, 3).action, demonstrate(usual, "play", 0, 3).action)
+    bare = demonstrate(OtherNames(drop=("hand",)), "play", 0, 3)  # nothing to head for with: random motion
+    assert len(bare) == PLAY_STEPS and np.abs(bare.action).max() > 0
+    with pytest.raises(WamError, match=r"nothing in this world is a robot(.|\n)*group robot"):
+        demonstrate(OtherNames(drop=("hand",)), "compass", 0, 3)
+
+
+@pytest.mark.parametrize("what", ["LeRobot dataset", "recording", "notes"])
+def test_nothing_is_collected_into_a_folder_that_holds_something_else(tmp_path, what):
+    out = tmp_path / "out"
+    for file in {"LeRobot dataset": ("meta/info.json", "data/chunk-000/file-000.parquet"),
+                 "recording": ("recording/plan.json",), "notes": ("notes.txt",)}[what]:
+        (out / file).parent.mkdir(parents=True, exist_ok=True)
+        (out / file).write_text("mine")
+    before = sorted(out.rglob("*"))
+    with pytest.raises(DataError, match="something else here"):
+        collect("pushworld", 1, out, workers=1, options={"size": 32})
+    assert sorted(out.rglob("*")) == before
+    (tmp_path / "empty/.hidden").mkdir(parents=True)
+    assert len(collect("pushworld", 1, tmp_path / "empty", workers=1, options={"size": 32})) == 1
+
+
+def test_ctrl_c_while_workers_start_is_answered_by_their_parent_alone(tmp_path):
+    """Ctrl-C reaches the whole process group: the server that imports the libraries, and workers that unpack their job."""
+    script = tmp_path / "parent.py"
+    script.write_text(f"""
+import time
+from wamlab.control.workers import in_workers
+
+def work(part, alive):
+    open({str(tmp_path / 'working')!r}, "w").close()
+    while alive():
+        time.sleep(0.05)
+
+if __name__ == "__main__":
+    print("starting", flush=True)
+    try:
+        in_workers(work, [0, 1])
+    except KeyboardInterrupt:
+        print("stopped")
+""")
+    for wait in (0.0, 0.4, 1.5, None):  # None: until they work
+        parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  start_new_session=True)
+        assert parent.stdout.readline() == "starting\n"
+        deadline = time.monotonic() + (120 if wait is None else wait)
+        while time.monotonic() < deadline and not (wait is None and (tmp_path / "working").exists()):
+            time.sleep(0.02)
+        os.killpg(parent.pid, signal.SIGINT)
+        out, error = parent.communicate(timeout=120)  # ends when the last process that holds the other end has ended
+        assert (out, error) == ("stopped\n", ""), wait
+    assert (tmp_path / "working").exists()

@@ -6,6 +6,8 @@ import http.client
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -303,6 +305,57 @@ def test_strangers_cannot_steer():
         assert browser._server.server_address[0] == "127.0.0.1"
         with pytest.raises(WamError, match="port"):
             Browser("t", browser._server.server_address[1])
+
+
+def raw(browser: Browser, content: bytes) -> tuple[int, bytes]:
+    """Send bytes as they are; (status, all of the answer), 0 for a connection that is closed without a word."""
+    with socket.create_connection(("127.0.0.1", urlsplit(browser.address).port), timeout=20) as connection:
+        connection.sendall(content)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    words = answer.split(maxsplit=2)
+    return (int(words[1]) if words and words[0].startswith(b"HTTP/") else 0), answer
+
+
+def test_requests_that_are_none_get_an_answer_and_no_traceback(capfd):
+    with Browser("t") as browser:
+        key = browser.key.encode()
+        good = json.dumps({"down": ["ArrowLeft"], "tapped": [], "pad": None}).encode()
+
+        def post(length: bytes, body: bytes = good, path: bytes = b"/do") -> bytes:
+            head = b"POST " + path + b"?key=" + key + b" HTTP/1.1\r\nHost: localhost\r\n"
+            return head + (b"Content-Length: " + length + b"\r\n" if length else b"") + b"\r\n" + body
+
+        size = str(len(good)).encode()
+        for length, status in ((b"", 411), (b"x", 400), (b"-1", 400), (b"\xb2", 400), (b"1e3", 400), (b"+5", 400),
+                               (b"5, 5", 400),
+                               (size + b"\r\nContent-Length: 3", 400), (b"9" * 5000, 413), (b"16385", 413),
+                               (b"9999", 400)):
+            assert raw(browser, post(length))[0] == status, length
+        huge = b'{"down": [], "tapped": [], "pad": {"axes": [1' + b"0" * 400 + b'], "buttons": []}}'
+        for body in (b"[" * 5000 + b"]" * 5000, huge, b"\xff\xfe", b"3", b'"x"', good.replace(b"null", b"NaN"),
+                     good.replace(b"null", b'{"axes": 1}'), good.replace(b"[]", b"null"),
+                     good.replace(b'"ArrowLeft"', b"null")):
+            assert raw(browser, post(str(len(body)).encode(), body))[0] == 400, body[:50]
+        get = b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        for request, status in ((b"GET http://[" + get, 400), (b"GET //[/" + get, 403), (b"GET //a\xef\xbc\x8fb" + get, 403),
+                                (b"GET /?" + b"a&" * 100 + get, 400), (b"GET /?key=%ff%00" + get, 403), (b"GET" + get, 403),
+                                (b"GET /?key=" + key + b" HTTP/9.x\r\n\r\n", 400), (b"\x16\x03\x01 \x00\r\n\r\n", 400),
+                                (b"GET /" + b"a" * 65600 + get, 414),
+                                (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n", 431),
+                                (b"GET /?key=" + key + b" HTTP/1.1\r\n\r\n", 403)):
+            assert raw(browser, request)[0] == status, request[:60]
+        assert raw(browser, post(size, path=b"/other"))[0] == 404
+        assert not browser.read().present  # nothing of all this moved anything
+        for _ in range(3):  # a page that goes away in the middle of a request, and of an answer
+            with socket.create_connection(("127.0.0.1", urlsplit(browser.address).port)) as gone:
+                gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                gone.sendall(post(b"500")[:-5])
+        assert raw(browser, post(size))[0] == 200 and browser.read().move.tolist() == [-1, 0, 0]  # the control
+    said = capfd.readouterr()
+    assert "Traceback" not in said.err and "Exception" not in said.err
 
 
 def test_the_command_records_over_the_page_and_survives_ctrl_c(tmp_path):

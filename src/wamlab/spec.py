@@ -137,6 +137,14 @@ class TaskSpec:
     def of_group(self, *groups: Group) -> tuple[EntitySpec, ...]:
         return tuple(entity for entity in self.entities if entity.group in groups)
 
+    def robot(self) -> EntitySpec:
+        """What the actions move: the first entity of the group robot, whatever its name. Raises SpecError if there is none."""
+        for entity in self.of_group("robot"):
+            return entity
+        raise SpecError("nothing in this world is a robot", where=f"{self.task}, task_spec.entities",
+                        expected="an entity of the group robot", got=[f"{e.name}: {e.group}" for e in self.entities],
+                        fix="give the entity that the actions move the group robot")
+
 
 def check(producer: TaskSpec, consumer: TaskSpec,
           ignore: tuple[str, ...] = ("task", "instruction", "entities", "max_steps", "goal_visible")) -> None:

@@ -65,7 +65,7 @@ class Affordance:
 
 def axes_of(spec: TaskSpec) -> int:
     """How many channels of the state, and of the action, are the hand's place."""
-    return sum(name in ("x", "y", "z") for name in spec.of_group("robot")[0].channels)
+    return sum(name in ("x", "y", "z") for name in spec.robot().channels)
 
 
 def affordances(episode: Episode, spec: TaskSpec, thing: str) -> tuple[Affordance, ...]:
@@ -96,7 +96,7 @@ def affordances_seen(episode: Episode, spec: TaskSpec, thing: str) -> tuple[Affo
         raise DataError("the episode has no segmentation", where=f"{episode.task}, modalities", expected="segmentation",
                         got=", ".join(episode.modalities) or "none", fix="collect it with --with segmentation")
     masks = episode.modalities["segmentation"]
-    hand, other = (masks == spec.entities.index(one) for one in (spec.of_group("robot")[0], spec.entity(thing)))
+    hand, other = (masks == spec.entities.index(one) for one in (spec.robot(), spec.entity(thing)))
     middle = _middles(other)
     ahead = np.minimum(np.arange(len(masks)) + PAUSE, len(masks) - 1)
     moving = np.linalg.norm(middle[ahead] - middle, axis=1) > SEEN_MOVING

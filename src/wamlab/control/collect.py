@@ -193,12 +193,13 @@ def demonstrate(simulator: Simulator, kind: Kind, seed: int, index: int, modalit
 
 def player(simulator: Simulator, generator: np.random.Generator) -> Callable[[], ndarray]:
     """Random motion that seeks contact: two thirds of the stretches head for a point near an object for 8 to 16
-    control steps, the others keep a random direction for 3 to 8. Needs actions whose first channels move the
-    robot's position."""
+    control steps, the others keep a random direction for 3 to 8; all do where the spec has no robot or no object to head for.
+    Needs actions whose first channels move the robot's position."""
     spec = simulator.task_spec
     low, high = np.array(spec.action.low), np.array(spec.action.high)
-    things = spec.of_group("object", "bystander")
-    axes = min(len(things[0].channels), spec.action.width) if things else 0
+    robots = spec.of_group("robot")
+    things = spec.of_group("object", "bystander") if robots else ()
+    axes = min(spec.action.width, *(len(entity.channels) for entity in (robots[0], *things))) if things else 0
     left, held, target = 0, np.zeros(spec.action.width), np.zeros(axes)
     seeking = False
 
@@ -215,7 +216,7 @@ def player(simulator: Simulator, generator: np.random.Generator) -> Callable[[],
         left -= 1
         action = held.copy()
         if seeking:
-            way = target - truth["robot"][:axes]
+            way = target - truth[robots[0].name][:axes]
             action[:axes] = np.where(way > 0, high[:axes], -low[:axes]) * way / (np.abs(way).max() + 1e-9)
         return np.clip(action, low, high)
 

@@ -60,11 +60,11 @@ def can_go(simulator: Simulator, action: Float[ndarray, "A"]) -> bool:
     size = np.linalg.norm(action[:2])
     if size == 0:
         return True
-    state, drawing = simulator.save_state(), simulator.renders
+    state, drawing, hand = simulator.save_state(), simulator.renders, simulator.task_spec.robot().name
     simulator.renders = False
-    start = simulator.truth()["robot"][:2]
+    start = simulator.truth()[hand][:2]
     simulator.step(action.astype(np.float32))
-    way = simulator.truth()["robot"][:2] - start
+    way = simulator.truth()[hand][:2] - start
     simulator.load_state(state)
     simulator.renders = drawing
     return bool(way @ action[:2] > 0.9 * np.linalg.norm(way) * size)

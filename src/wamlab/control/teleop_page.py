@@ -10,7 +10,9 @@ import base64
 import html
 import io
 import json
+import re
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from dataclasses import asdict
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from jaxtyping import UInt8
@@ -32,6 +35,7 @@ SILENCE = 0.5
 """seconds without a word from the page after which the robot holds still"""
 LARGEST = 1 << 14
 """bytes of the largest message that is read"""
+LENGTH = re.compile(r"[0-9]+")
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'"
 NAMES = {"localhost", "127.0.0.1", "[::1]"}
 
@@ -79,7 +83,7 @@ class Browser:
             self._new.notify_all()
 
     def heard(self, content: bytes) -> None:
-        """A message of the page. Raises DataError, ValueError, KeyError or TypeError for what is none."""
+        """A message of the page. For what is none, raises DataError, ValueError or another of their kind and does nothing."""
         said = table(parse_json(content, "message"), "message")
         down, tapped, pad = said["down"], said["tapped"], said["pad"]
         if not all(isinstance(key, str) for key in (*down, *tapped)):
@@ -119,19 +123,30 @@ class _Server(ThreadingHTTPServer):
         self.browser = browser
         super().__init__(place, _Handler)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A page that goes away in the middle is its own right; anything else is our mistake and shows."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     timeout = 30
+    default_request_version = "HTTP/1.0"
+    """of a request that does not say: the answer then still begins with its status"""
 
     def log_message(self, format: str, *args: object) -> None:
         """Requests are no news."""
 
     def _allowed(self) -> str | None:
         """The path, or None once a refusal was sent."""
-        asked = urlsplit(self.path)
+        try:
+            asked = urlsplit(self.path)
+            given = parse_qs(asked.query, max_num_fields=8).get("key", [""])[0]
+        except ValueError:
+            self._answer(HTTPStatus.BAD_REQUEST, b"this is no address", "text/plain")
+            return None
         name = self.headers.get("Host", "").rsplit(":", 1)[0]
-        given = parse_qs(asked.query).get("key", [""])[0]
         if name not in NAMES or not secrets.compare_digest(given.encode(), self.server.browser.key.encode()):
             self._answer(HTTPStatus.FORBIDDEN, b"open the address that wam collect printed", "text/plain")
             return None
@@ -176,18 +191,33 @@ class _Handler(BaseHTTPRequestHandler):
             return
 
     def do_POST(self) -> None:
-        if self._allowed() != "/do":
-            return
-        length = self.headers.get("Content-Length", "")
-        if not length.isdigit() or int(length) > LARGEST:
-            self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, b"", "text/plain")
-            return
+        match self._allowed():
+            case None:
+                return
+            case "/do":
+                status, content = self._do()
+                self._answer(status, content, "application/json" if content else "text/plain")
+            case _:
+                self._answer(HTTPStatus.NOT_FOUND, b"", "text/plain")
+
+    def _do(self) -> tuple[HTTPStatus, bytes]:
+        said = self.headers.get_all("Content-Length", [])
+        self.close_connection = True  # unless all of the message is read: what is left of it is no request
+        if not said:
+            return HTTPStatus.LENGTH_REQUIRED, b""
+        if len(set(said)) > 1 or not LENGTH.fullmatch(said[0]):
+            return HTTPStatus.BAD_REQUEST, b""
+        if len(said[0]) > 9 or int(said[0]) > LARGEST:
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, b""
+        content = self.rfile.read(int(said[0]))
+        if len(content) < int(said[0]):
+            return HTTPStatus.BAD_REQUEST, b""
+        self.close_connection = False
         try:
-            self.server.browser.heard(self.rfile.read(int(length)))
-        except (DataError, ValueError, KeyError, TypeError):
-            self._answer(HTTPStatus.BAD_REQUEST, b"", "text/plain")
-            return
-        self._answer(HTTPStatus.OK, b"{}", "application/json")
+            self.server.browser.heard(content)
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, DataError):
+            return HTTPStatus.BAD_REQUEST, b""
+        return HTTPStatus.OK, b"{}"
 
 
 def _escaped(text: str) -> str:

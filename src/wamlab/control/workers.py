@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -58,7 +61,8 @@ def in_workers(job: Job, parts: Sequence[Any], tick: Callable[[], None] = lambda
                 mine, theirs = context.Pipe(duplex=False)
                 process = context.Process(target=_run, args=(job, parts[len(processes)], dict(os.environ), theirs), daemon=True)
                 processes.append(process)
-                process.start()
+                with undisturbed():
+                    process.start()
                 theirs.close()  # the child has its own copy; so its death is seen here as the end of the file
                 open_ends[mine] = len(processes) - 1
             for end in wait(list(open_ends), timeout=seconds):
@@ -78,6 +82,21 @@ def in_workers(job: Job, parts: Sequence[Any], tick: Callable[[], None] = lambda
             if process.pid is not None:
                 process.join()
     return [results[number] for number in range(len(parts))]
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ctrl-C waits until the block ends, and never reaches the processes that are started in it: it goes to the whole process
+    group, and one that still imports its libraries would answer with a traceback. Their parent hears it and ends them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # it lets all signals through when it has started, and is started first otherwise
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def fresh_processes() -> Any:
@@ -116,7 +135,7 @@ def _run(job: Job, part: Any, environment: dict[str, str], end: Connection) -> N
     answer: Any
     try:
         answer = job(part, Parent(end))
-    except KeyboardInterrupt:  # Ctrl-C reaches the whole process group; the parent reports it
+    except KeyboardInterrupt:  # where it cannot be kept away; the parent reports it
         return
     except Exception as error:
         answer = Failed(error)

@@ -24,7 +24,7 @@ from safetensors.numpy import save
 
 from .. import spec as specs
 from ..errors import DataError, SpecError
-from ..reading import load_json, table
+from ..reading import load_json, shown, table
 from ..reading_tensors import load_arrays, text_table
 from ..spec import TaskSpec
 from ..types import Episode
@@ -58,12 +58,16 @@ class EpisodeStore:
             provenance: JSON values that say how the data came about; kept in `dataset.json`.
 
         Raises:
-            DataError: if there is a dataset already, the folder cannot be written or the disk is full.
+            DataError: if there is a dataset already or anything else, the folder cannot be written or the disk is full.
         """
         path = Path(path)
         if (path / "dataset.json").exists() or any((path / "episodes").glob("*.safetensors")):
             raise DataError("there is a dataset here already", where=path, expected="a new or empty folder",
                             got="episodes or a dataset.json", fix="choose another folder, or open the existing dataset")
+        others = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith(".")) if path.is_dir() else []
+        if set(others) - {"episodes", "cache"}:
+            raise DataError("there is something else here", where=path, expected="a new or empty folder",
+                            got=shown(", ".join(others[:6])), fix="choose another folder")
         make_folder(path / "episodes")
         kept = dict(provenance or {})
         description = {

@@ -19,7 +19,6 @@ from .log import Score
 
 LENGTH = 6
 """control steps of a stretch"""
-HAND = "robot"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +46,7 @@ def stretches(simulator: Simulator, episodes: Sequence[Episode], *, count: int, 
                         expected=f"at least 2 episodes of {LENGTH} steps that say their scene", fix="collect more")
     generator = np.random.default_rng([seed, 15])
     simulator.renders = False
-    made = []
+    made, hand_name = [], simulator.task_spec.robot().name
     for number in range(count):
         source = usable[number % len(usable)]
         start = int(generator.integers(len(source) - LENGTH + 1))
@@ -55,7 +54,7 @@ def stretches(simulator: Simulator, episodes: Sequence[Episode], *, count: int, 
         simulator.reset(seed=int(other.meta["scene"]))
         for action in other.action[:int(generator.integers(len(other)))]:
             simulator.step(action)
-        hand = source.truth[HAND][:, :_axes(simulator)]
+        hand = source.truth[hand_name][:, :_axes(simulator)]
         made.append(Stretch(source, start, simulator.save_state(), hand[start + LENGTH] - hand[start]))
     return tuple(made)
 
@@ -81,7 +80,7 @@ def replay(name: str, simulator: Simulator, pieces: Sequence[Stretch], decode: C
         name: chosen, "ceiling/true actions": [p.source.action[p.start:p.start + LENGTH] for p in pieces],
         "control/exchanged": [chosen[i] for i in other], "control/still": [np.zeros_like(one) for one in chosen]}
     wanted = np.stack([piece.way for piece in pieces])
-    long = np.linalg.norm(wanted, axis=1) > 2 * spec.entity(HAND).tolerance
+    long = np.linalg.norm(wanted, axis=1) > 2 * spec.robot().tolerance
     number, scores = np.arange(len(pieces)), []
     for who, chunks in tried.items():
         done = np.stack([_way(simulator, piece.state, chunk) for piece, chunk in zip(pieces, chunks, strict=True)])
@@ -96,14 +95,14 @@ def replay(name: str, simulator: Simulator, pieces: Sequence[Stretch], decode: C
 
 def _way(simulator: Simulator, state: Any, actions: Float[ndarray, "n A"]) -> Float[ndarray, "D"]:
     simulator.load_state(state)
-    axes = _axes(simulator)
-    start = simulator.truth()[HAND][:axes]
+    axes, hand = _axes(simulator), simulator.task_spec.robot().name
+    start = simulator.truth()[hand][:axes]
     for action in actions:
         simulator.step(action.astype(np.float32))
-    return simulator.truth()[HAND][:axes] - start
+    return simulator.truth()[hand][:axes] - start
 
 
 def _axes(simulator: Simulator) -> int:
     """How many of the hand's numbers are a place."""
-    channels = simulator.task_spec.entity(HAND).channels
+    channels = simulator.task_spec.robot().channels
     return sum(name in ("x", "y", "z") for name in channels)
