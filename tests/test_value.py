@@ -15,6 +15,7 @@ from wamlab import cli, recipe, simulators
 from wamlab.checkpoint import load_model
 from wamlab.control.collect import collect
 from wamlab.control.executor import run_episode
+from wamlab.data.atomic import alone_in
 from wamlab.errors import DataError, WamError
 from wamlab.evaluate.lockstep import successes
 from wamlab.evaluate.rollout import held_out
@@ -102,10 +103,9 @@ def test_a_study_goes_on_and_refuses(sources, tmp_path, capsys):
     told: list[str] = []
     with pytest.raises(WamError, match="too long"):
         run(asked, limit_minutes=1e-6, say=told.append)
-    (tmp_path / "study" / ".working").write_text("1")  # a process that lives
-    with pytest.raises(DataError, match="another process"):
+    with alone_in(tmp_path / "study"), pytest.raises(DataError, match="another process"):
         run(asked)
-    (tmp_path / "study" / ".working").unlink()
+    (tmp_path / "study" / ".working").write_text("1")  # what a dead one left, whose number a living one has now
     assert "6 trainings of 8 steps are left of 6" in told[0] and not list((tmp_path / "study" / "cells").glob("*.json"))
     found = run(asked)
     assert len(found["results"]) == 6 and {row["kind"] for row in found["gains"]} == {"amount"}

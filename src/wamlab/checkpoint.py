@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from . import __version__
 from .config import from_json, to_json
-from .data.atomic import draft_of
+from .data.atomic import draft_of, drafting
 from .errors import CheckpointError
 from .models.base import WorldActionModel
 from .models.stream import Streams
@@ -33,9 +33,7 @@ FORMAT = "wamlab-checkpoint-1"
 def whole(folder: Path) -> Iterator[Path]:
     """A temporary folder that takes the place of `folder` when the block ends well, and vanishes when it does not."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = draft_of(folder)
-    draft.mkdir()
-    try:
+    with drafting(folder) as draft:
         yield draft
         for file in draft.iterdir():
             with open(file, "rb") as handle:
@@ -43,9 +41,6 @@ def whole(folder: Path) -> Iterator[Path]:
         if folder.exists():
             remove(folder)
         os.replace(draft, folder)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
 
 
 def save(folder: Path, tensors: Mapping[str, Tensor], recipe: Recipe, task_spec: TaskSpec, extra: Mapping[str, Any]) -> None:
@@ -148,4 +143,4 @@ def remove(folder: Path) -> None:
     """Delete a checkpoint folder; first out of sight, so that a kill in between leaves no half of it."""
     hidden = draft_of(folder)
     os.replace(folder, hidden)
-    shutil.rmtree(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)  # what is left is out of sight, and swept later

@@ -114,6 +114,8 @@ class Command:
             with Recorder(self.out, simulator.task_spec, renderer=simulator.renderer, still_scenes=True) as recorder, \
                     Browser(f"{self.task}: {simulator.task_spec.instruction}", self.port) as page:
                 before = recorder.episodes
+                for line in recorder.recovery.said:
+                    say(line, stderr=True)
                 say(f"open {page.address}", stderr=True)
                 session = Teleoperation(simulator, recorder, page, page, seed=self.seed, speed=self.speed,
                                         view=self.view or None, began=page.start_over).run(max(self.episodes - before, 0))

@@ -131,6 +131,9 @@ class View:
 class Recover:
     """Finish a recording whose recorder died: saved episodes are completed, an open one is kept up to its last whole row.
 
+    A table or description that is missing or damaged is made again from the data and videos. What belongs to no saved episode
+    moves to recording/aside/ in the dataset; nothing is removed. Each such step is said in a line of its own.
+
     examples:
       wam data recover data/teleop
     """
@@ -146,7 +149,7 @@ class Recover:
         done = recover(self.dataset)
         kept = ", ".join(f"{rows} rows as episode {index}" for index, rows in done.salvaged) or "none"
         text = f"completed: {len(done.completed)}; kept of open episodes: {kept}; empty: {done.dropped}"
-        print_json(asdict(done)) if self.json else say(text)
+        print_json(asdict(done)) if self.json else say(text, *done.said)
         return 0
 
 

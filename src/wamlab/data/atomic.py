@@ -1,7 +1,7 @@
 """Files that are either whole or absent: write beside, flush to disk, rename.
 
-A process that dies in the middle leaves only a temporary file whose name carries its process id; `sweep` removes it
-once that process is gone.
+A process that dies in the middle leaves only a draft. Whoever writes one holds a lock on it until it is in its place, so that
+`sweep` knows a dead writer's from a living one's, also where process numbers are used again.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import DataError
+from .locks import is_still, seize, take
 
 TEMPORARY = re.compile(r"^\..+\.(\d+)\.[0-9a-f]{8}\.tmp$")
 DENIED = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -48,17 +50,67 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     temporary = draft_of(path)
     try:
-        with open(temporary, "xb") as file:
+        with _locked_file(temporary) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+            if os.name != "nt":
+                os.replace(temporary, path)  # while the lock is held, so that nobody takes it for a dead writer's
+        if os.name == "nt":  # where an open file cannot be renamed, and nothing is swept
+            os.replace(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
         raise write_error(error, path) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _locked_file(draft: Path) -> BinaryIO:
+    """A new file, open and locked. Raises OSError."""
+    while True:
+        file = open(draft, "xb")  # noqa: SIM115
+        if _claimed(file.fileno(), draft):
+            return file
+        file.close()
+
+
+@contextmanager
+def drafting(path: Path) -> Iterator[Path]:
+    """A hidden folder beside `path`, to be renamed into its place within the block; what is left of it then is removed.
+
+    Raises:
+        OSError: if it cannot be made.
+    """
+    draft, handle = draft_of(path), None
+    try:
+        handle = _locked_folder(draft)
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _locked_folder(draft: Path) -> int | None:
+    """Make a folder; its handle, which holds the lock (on Windows, where nothing is swept, None). Raises OSError."""
+    while True:
+        draft.mkdir(exist_ok=True)
+        if os.name == "nt":
+            return None
+        with suppress(FileNotFoundError):  # swept before it was locked
+            handle = os.open(draft, os.O_RDONLY)
+            if _claimed(handle, draft):
+                return handle
+            os.close(handle)
+
+
+def _claimed(handle: int, draft: Path) -> bool:
+    """Lock a draft that was just made; False if it was swept before that. Where the file system has no locks, `sweep` cannot
+    take any either and leaves everything."""
+    with suppress(OSError):
+        seize(handle, wait=True)
+    return is_still(handle, draft)
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -92,25 +144,14 @@ def alone_in(folder: Path) -> Iterator[None]:
         DataError: if another process does.
     """
     mark = folder / ".working"
-    for _ in range(2):
-        try:
-            with open(mark, "x") as file:
-                file.write(str(os.getpid()))
-            break
-        except FileExistsError:
-            with suppress(OSError, ValueError):
-                other = int(mark.read_text() or 0)
-                if other != os.getpid() and alive(other):
-                    raise DataError("another process works in this folder", where=folder, expected="one at a time",
-                                    got=f"process {other}", fix="wait for it or stop it; if there is none, delete "
-                                    f"{mark.name} in the folder") from None
-            mark.unlink(missing_ok=True)
-        except OSError as error:
-            raise write_error(error, mark) from error
+    try:
+        lock = take(mark, "another process works in this folder", "one at a time", "wait for it or stop it")
+    except OSError as error:
+        raise write_error(error, mark) from error
     try:
         yield
     finally:
-        mark.unlink(missing_ok=True)
+        lock.release()
 
 
 def sync_folder(folder: Path) -> None:
@@ -124,29 +165,28 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def sweep(folder: Path) -> int:
-    """Remove drafts, files or folders, whose writer is gone; returns how many. Silent where the folder cannot be written."""
-    removed = 0
-    for path in sorted(folder.glob(".*.tmp")):
-        match = TEMPORARY.match(path.name)
-        if match and not alive(int(match[1])):
-            with suppress(OSError):
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
-                removed += 1
-    return removed
+def sweep(folder: Path, name: str = "") -> int:
+    """Remove drafts, files or folders, whose writer is gone; returns how many. Silent where the folder cannot be written.
+
+    Args:
+        name: only drafts of the file or folder of this name; "": of every one.
+    """
+    if os.name == "nt":  # where a folder cannot be locked
+        return 0
+    mine = [path for path in sorted(folder.glob(".*.tmp")) if TEMPORARY.match(path.name)]
+    return sum(_swept(path) for path in mine if not name or path.name.startswith(f".{name}."))
 
 
-def alive(process: int) -> bool:
-    """Whether a process of this number runs on this machine (on Windows, where asking would kill it: assume so)."""
-    if os.name == "nt" or process == os.getpid():
-        return True
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
+def _swept(draft: Path) -> bool:
+    with suppress(OSError):
+        kind = draft.lstat().st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+            return False
+        handle = os.open(draft, (os.O_RDONLY if stat.S_ISDIR(kind) else os.O_RDWR) | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            if seize(handle) and is_still(handle, draft):
+                shutil.rmtree(draft) if stat.S_ISDIR(kind) else draft.unlink()
+                return True
+        finally:
+            os.close(handle)
+    return False

@@ -13,8 +13,8 @@ its last whole step and marked as recovered.
 
 from __future__ import annotations
 
-import json
 import time
+import weakref
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -27,17 +27,16 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy import ndarray
 
-from .. import spec as specs
 from ..errors import DataError
-from ..reading import read_json
 from ..spec import TaskSpec
-from .atomic import make_folder, write_whole
+from .atomic import make_folder
 from .formats import depth
 from .formats.pictures import png
-from .recorder_files import PLAN, Dataset, pixels_of
+from .recorder_files import pixels_of
 from .recorder_health import CameraWatch
-from .recorder_journal import END, STEP, Journal, Step, read_journal
-from .recorder_recovery import LOCK, recover, remove, take_lock
+from .recorder_journal import END, STEP, Journal, Step, packed, read_journal
+from .recorder_plan import PLAN, Plan
+from .recorder_recovery import opened, remove, take_lock
 
 
 class Encoder:
@@ -89,20 +88,18 @@ class Recorder:
         self._start(renderer)
 
     def _start(self, renderer: str) -> None:
-        plan = {"format": "wamlab-recording", "version": 1, "task_spec": specs.to_json(self.spec), "renderer": renderer}
-        if not (self.root / PLAN).exists():
-            if self.root.exists() and any(self.root.iterdir()) and not (self.root / "recording").is_dir():
-                raise DataError("there is something else here", where=self.root, expected="a new folder, or a recording",
-                                got="other files", fix="choose another folder")
-            make_folder((self.root / PLAN).parent)
-            write_whole(self.root / PLAN, json.dumps(plan).encode())
-        elif read_json(self.root, PLAN) != json.loads(json.dumps(plan)):
-            raise DataError("the recording here was made with another spec", where=self.root / PLAN,
-                            expected="the same spec and renderer",
-                            got="another", fix="choose another folder")
-        take_lock(self.root)
-        self.recovery = recover(self.root, locked=True)
-        self.dataset = Dataset.load(self.root)
+        recording = (self.root / PLAN).parent
+        if not recording.is_dir() and self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+            raise DataError("there is something else here", where=self.root, expected="a new folder, or a recording",
+                            got="other files", fix="choose another folder")
+        make_folder(recording)
+        self._lock = take_lock(self.root)
+        weakref.finalize(self, self._lock.release)
+        try:
+            self.recovery, self.dataset = opened(self.root, Plan(self.spec, renderer))
+        except BaseException:
+            self._lock.release()
+            raise
 
     @property
     def episodes(self) -> int:
@@ -114,8 +111,9 @@ class Recorder:
         if self.journal is not None:
             raise DataError("an episode is open already", where="begin", expected="save() or discard() first",
                             got=self.journal.path)
-        said = {"instruction": instruction, "meta": {"renderer": self.dataset.renderer, "source": "recorder", **(meta or {})},
-                "at": time.time()}
+        known = {"renderer": self.dataset.renderer, "source": "recorder"}
+        said: dict[str, Any] = {"instruction": instruction, "meta": known | dict(meta or {}), "at": time.time()}
+        packed(said, "begin, meta")
         self.journal = Journal(self.root / f"recording/{self.episodes:08d}.journal", said, self.sync_seconds)
         self._encoders = {camera: Encoder(self.spec.image_size, self.fps, self.crf) for camera in self.spec.cameras}
         self._watches = {camera: CameraWatch(1e9 / self.fps, self.still) for camera in self.spec.cameras}
@@ -196,10 +194,11 @@ class Recorder:
         if self.journal is None or self._rows < 2:
             raise DataError("there is nothing to save", where="save", expected="an open episode of two rows or more",
                             got=0 if self.journal is None else self._rows)
+        end = packed({"rows": self._rows, "meta": dict(meta or {})}, "save, meta")
         path, index = self.journal.path, int(self.journal.path.stem)  # also where all but the journal's end was done before
         recorded = read_journal(path)
         if recorded is None or recorded.end is None:
-            self.journal.append(END, json.dumps({"rows": self._rows, "meta": dict(meta or {})}).encode(), sync=True)
+            self.journal.append(END, end, sync=True)
             recorded = read_journal(path)
         if recorded is None or len(recorded.steps) != self._rows:
             raise DataError("the journal is not what was written", where=path, expected=f"{self._rows} rows",
@@ -224,7 +223,7 @@ class Recorder:
         if self.journal is not None:
             self.journal.close()
             self.journal = None
-        (self.root / LOCK).unlink(missing_ok=True)
+        self._lock.release()
 
     def __enter__(self) -> Recorder:
         return self

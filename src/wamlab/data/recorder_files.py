@@ -20,15 +20,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy import ndarray
 
-from .. import spec as specs
 from ..errors import DataError
-from ..reading import read_json, table, words
 from ..spec import TaskSpec
 from .atomic import make_folder, write_whole
 from .formats import depth
 from .formats.episodes import CAMERA
-from .formats.features import Feature, read_info
-from .formats.index import read_rows, read_tasks, statistics_columns
+from .formats.features import Feature
 from .formats.lerobot_write import (
     DATA,
     EPISODES,
@@ -43,13 +40,18 @@ from .formats.lerobot_write import (
     video_info,
     with_defaults,
 )
-from .formats.sidecar import FILE, Sidecar, read_sidecar
+from .formats.sidecar import FILE, Sidecar
 from .formats.statistics import merged, together
-from .formats.tables import arrow_column
+from .formats.tables import arrow_column, numbers, read_table
 from .formats.video import probe, read_frames
 from .recorder_journal import Recorded
 
-PLAN = "recording/plan.json"
+TASKS, STATS, INFO = "meta/tasks.parquet", "meta/stats.json", "meta/info.json"
+
+
+def place_of(index: int) -> dict[str, int]:
+    """Chunk and number of the files of an episode."""
+    return {"chunk_index": index // PER_CHUNK, "file_index": index % PER_CHUNK}
 
 
 def features_of(spec: TaskSpec) -> dict[str, Feature]:
@@ -75,18 +77,21 @@ def pixels_of(size: tuple[int, int]) -> str:
 def join_video(packets: list[bytes], fps: int) -> bytes:
     """Encoded H.264 frames as an MP4 file; frame n is shown at n / fps. Nothing is encoded again."""
     out = io.BytesIO()
-    with av.open(io.BytesIO(b"".join(packets)), "r", format="h264") as source, av.open(out, "w", format="mp4") as target:
-        stream = target.add_stream_from_template(source.streams.video[0])
-        stream.time_base = Fraction(1, fps)
-        number = 0
-        for packet in source.demux(source.streams.video[0]):
-            if packet.size == 0:
-                continue
-            packet.stream, packet.time_base = stream, Fraction(1, fps)
-            packet.pts = packet.dts = number
-            packet.duration = 1
-            number += 1
-            target.mux(packet)
+    number = 0
+    try:
+        with av.open(io.BytesIO(b"".join(packets)), "r", format="h264") as source, av.open(out, "w", format="mp4") as target:
+            stream = target.add_stream_from_template(source.streams.video[0])
+            stream.time_base = Fraction(1, fps)
+            for packet in source.demux(source.streams.video[0]):
+                if packet.size == 0:
+                    continue
+                packet.stream, packet.time_base = stream, Fraction(1, fps)
+                packet.pts = packet.dts = number
+                packet.duration = 1
+                number += 1
+                target.mux(packet)
+    except (av.error.FFmpegError, IndexError) as error:  # no stream at all
+        raise DataError("the recorded pictures do not make a video", where="journal", got=str(error)[:160]) from None
     if number != len(packets):
         raise DataError("the recorded pictures do not make a video", where="journal", expected=f"{len(packets)} frames",
                         got=number)
@@ -108,23 +113,6 @@ class Dataset:
     """of all episodes"""
     notes: dict[int, Mapping[str, Any]] = field(default_factory=dict)
 
-    @classmethod
-    def load(cls, root: Path) -> Dataset:
-        """From the plan and the episodes that are committed. Raises DataError."""
-        plan = table(read_json(root, PLAN), str(root / PLAN))
-        self = cls(root, specs.from_json(plan.get("task_spec")), words(plan.get("renderer"), f"{root / PLAN}, field renderer"))
-        if (root / "meta/info.json").exists():
-            info = read_info(root)
-            self.tasks = [text for _,
-                          text in sorted(read_tasks(root, info).items())] if (root / "meta/tasks.parquet").exists() else []
-            committed = read_rows(root, info)
-            self.lengths = [row.length for row in committed]
-            sidecar = read_sidecar(root)
-            self.notes = dict(sidecar.episodes) if sidecar else {}
-            self.own = statistics_columns(root)
-            self.total = together(list(self.own.values()))
-        return self
-
     def commit(self, index: int, recorded: Recorded) -> None:
         """Write the files of an episode; when this returns they are on the disk. Doing it again changes nothing.
 
@@ -133,61 +121,85 @@ class Dataset:
         """
         steps, spec, fps = recorded.steps, self.spec, round(self.spec.control_hz)
         first, length = sum(self.lengths[:index]), len(steps)
-        text = str(recorded.begin.get("instruction", ""))
+        text = str(recorded.begin["instruction"])
         tasks = self.tasks if text in self.tasks else [*self.tasks, text]
         features, columns = features_of(spec), self._columns(recorded)
         every = columns | default_columns(length, fps, index, first, tasks.index(text))
-        place = {"chunk_index": index // PER_CHUNK, "file_index": index % PER_CHUNK}
         frames: dict[str, ndarray] = {}
         pictures: dict[str, Any] = {}
-        said: dict[str, Any] = {"episode_index": index, "tasks": [text], "length": length, "dataset_from_index": first,
-                                "dataset_to_index": first + length, "meta/episodes/chunk_index": place["chunk_index"],
-                                "meta/episodes/file_index": place["file_index"], "data/chunk_index": place["chunk_index"],
-                                "data/file_index": place["file_index"]}
         for number, camera in enumerate(spec.cameras):
             name, parts = CAMERA + camera, [step.pictures[number] for step in steps]
             if camera.endswith(depth.SUFFIX):
                 pictures[name] = parts
                 continue
-            file = self.root / VIDEO.format(video_key=name, **place)
+            file = self.root / VIDEO.format(video_key=name, **place_of(index))
             self._put(file, join_video(parts, fps))
             frames[name] = np.stack(list(read_frames(probe(file), np.arange(length))))
-            said |= {f"videos/{name}/chunk_index": place["chunk_index"], f"videos/{name}/file_index": place["file_index"],
-                     f"videos/{name}/from_timestamp": 0.0, f"videos/{name}/to_timestamp": length / fps}
         table = episode_table(every, {name: f for name, f in features.items() if name not in pictures})
         for name, parts in pictures.items():
             cells = [{"bytes": part, "path": f"frame-{row:06d}.png"} for row, part in enumerate(parts)]
             table = table.append_column(name, pa.array(cells, arrow_column([], features[name]).type))
-        self._put(self.root / DATA.format(**place), parquet(table))
-        own = Tally({name: f for name, f in features.items() if not f.depth}).add(every, frames)
-        for name, found in own.items():
-            said |= {f"stats/{name}/{statistic}": value for statistic, value in found.items()}
-        if tasks != self.tasks or not (self.root / "meta/tasks.parquet").exists():
-            self._put(self.root / "meta/tasks.parquet", parquet(tasks_table(tasks)))
+        self._put(self.root / DATA.format(**place_of(index)), parquet(table))
+        said, own = self.row(index, first, text, every, frames)
+        if tasks != self.tasks or not (self.root / TASKS).exists():
+            self._put(self.root / TASKS, parquet(tasks_table(tasks)))
         others = [kept for number, kept in self.own.items() if number != index]
         total = merged(self.total if index not in self.own else together(others), own)
-        self._put(self.root / "meta/stats.json", json.dumps(total).encode())
-        meta = recorded.begin.get("meta", {}) | (recorded.end or {}).get("meta", {})
+        self._put(self.root / STATS, json.dumps(total).encode())
+        meta = recorded.begin["meta"] | (recorded.end or {}).get("meta", {})
         note = {"meta": meta, "solved_at_start": bool(steps[0].success),
-                "recovered": recorded.end is None, "camera_marks": self._marks(recorded)}
+                "recovered": recorded.end is None, "camera_marks": self.marks(columns)}
         notes = {**self.notes, index: note}
-        self._put(self.root / FILE, Sidecar(spec, self.renderer, {"source": "recorder"}, notes).content())
-        self._put(self.root / EPISODES.format(**place), parquet(pa.Table.from_pylist([said])))
-        lengths = [*self.lengths[:index], length]
-        self.write_info(features, lengths, len(tasks))
+        self._put(self.root / FILE, self.sidecar(notes).content())
+        self._put(self.root / EPISODES.format(**place_of(index)), parquet(pa.Table.from_pylist([said])))
+        lengths = [*self.lengths[:index], length, *self.lengths[index + 1:]]
+        self._put(self.root / INFO, json.dumps(self.info(lengths, len(tasks)), indent=1).encode())
         self.tasks, self.lengths, self.notes, self.total = tasks, lengths, notes, total
         self.own[index] = own
 
-    def write_empty(self) -> None:
-        """The description of a dataset without episodes, so that a new recording can be opened at once."""
-        self._put(self.root / "meta/tasks.parquet", parquet(tasks_table([])))
-        self.write_info(features_of(self.spec), [], 0)
+    def row(self, index: int, first: int, text: str, every: Mapping[str, ndarray], frames: Mapping[str, ndarray]
+            ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """The table of an episode, and the statistics in it, as they follow from its columns and its decoded videos."""
+        length, fps, place = len(every["index"]), round(self.spec.control_hz), place_of(index)
+        said: dict[str, Any] = {"episode_index": index, "tasks": [text], "length": length, "dataset_from_index": first,
+                                "dataset_to_index": first + length}
+        said |= {f"{what}/{name}": value for what in ("meta/episodes", "data") for name, value in place.items()}
+        for name in frames:
+            said |= {f"videos/{name}/{part}": value for part, value in place.items()}
+            said |= {f"videos/{name}/from_timestamp": 0.0, f"videos/{name}/to_timestamp": length / fps}
+        own = Tally({name: f for name, f in features_of(self.spec).items() if not f.depth}).add(every, frames)
+        for name, found in own.items():
+            said |= {f"stats/{name}/{statistic}": value for statistic, value in found.items()}
+        return said, own
 
-    def write_info(self, features: Mapping[str, Feature], lengths: list[int], tasks: int) -> None:
-        info = info_json(features, fps=round(self.spec.control_hz), robot_type=self.spec.task, episodes=len(lengths),
-                         frames=sum(lengths),
-                         tasks=tasks)
-        self._put(self.root / "meta/info.json", json.dumps(info, indent=1).encode())
+    def put_row(self, said: dict[str, Any]) -> None:
+        """Write the table of an episode."""
+        self._put(self.root / EPISODES.format(**place_of(said["episode_index"])), parquet(pa.Table.from_pylist([said])))
+
+    def holds(self, index: int, recorded: Recorded) -> bool:
+        """Whether a saved episode is the one of a journal. Raises DataError if its data cannot be read."""
+        file, columns, features = self.root / DATA.format(**place_of(index)), self._columns(recorded), features_of(self.spec)
+        if self.lengths[index] != len(recorded.steps):
+            return False
+        kept = read_table(file, list(columns))
+        return all(np.array_equal(numbers(kept[name], features[name], f"{file}, field {name}"), value)
+                   for name, value in columns.items())
+
+    def sidecar(self, notes: Mapping[int, Mapping[str, Any]]) -> Sidecar:
+        return Sidecar(self.spec, self.renderer, {"source": "recorder"}, notes)
+
+    def info(self, lengths: list[int], tasks: int) -> dict[str, Any]:
+        """`meta/info.json`."""
+        return info_json(features_of(self.spec), fps=round(self.spec.control_hz), robot_type=self.spec.task,
+                         episodes=len(lengths), frames=sum(lengths), tasks=tasks)
+
+    def describe(self, parts: tuple[str, ...]) -> None:
+        """Write what describes all episodes as it should be: some of `TASKS`, `STATS`, the sidecar's file and, last, `INFO`."""
+        for part in parts:
+            self._put(self.root / part, {
+                TASKS: lambda: parquet(tasks_table(self.tasks)), STATS: lambda: json.dumps(self.total).encode(),
+                FILE: lambda: self.sidecar(self.notes).content(),
+                INFO: lambda: json.dumps(self.info(self.lengths, len(self.tasks)), indent=1).encode()}[part]())
 
     def _put(self, path: Path, content: bytes) -> None:
         make_folder(path.parent)
@@ -209,24 +221,12 @@ class Dataset:
             columns[f"camera_flags.{camera}"] = np.array([[step.flags[number]] for step in steps], np.int64)
         return columns
 
-    def _marks(self, recorded: Recorded) -> dict[str, int]:
+    def marks(self, columns: Mapping[str, ndarray]) -> dict[str, int]:
         """Per camera, how many frames carry a mark."""
-        return {camera: sum(bool(step.flags[number]) for step in recorded.steps) for number,
-                camera in enumerate(self.spec.cameras)}
+        return {camera: int((columns[f"camera_flags.{camera}"] != 0).sum()) for camera in self.spec.cameras}
 
 
 def parquet(table: pa.Table) -> bytes:
     out = io.BytesIO()
     pq.write_table(table, out, **PARQUET)
     return out.getvalue()
-
-
-def remove_strays(root: Path, committed: int) -> int:
-    """Remove files of episodes that were never committed: other readers load every file that is there. Returns how many."""
-    removed = 0
-    for path in [*root.glob("data/chunk-*/file-*.parquet"), *root.glob("videos/*/chunk-*/file-*.mp4")]:
-        chunk, number = path.parent.name.removeprefix("chunk-"), path.stem.removeprefix("file-")
-        if chunk.isdigit() and number.isdigit() and int(chunk) * PER_CHUNK + int(number) >= committed:
-            path.unlink()
-            removed += 1
-    return removed

@@ -2,8 +2,8 @@
 
     "WAMJ1\\n", then per record   kind (1 byte), length (4), CRC-32 of kind and payload (4), payload
 
-A reader takes records until the first one that is not whole: whatever a crash, a full disk or a power cut leaves behind
-it is cut off there, and what is before it is exactly what was written.
+A reader takes records until the first one that is not whole, or whose content is none: whatever a crash, a full disk or a power
+cut leaves behind it is cut off there, and what is before it is exactly what was written.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from ..errors import DataError
+from ..reading import VIDEO_LIMIT, parse_json, read_bytes, table, whole, words
 from .atomic import sync_folder, write_error
 
 MAGIC = b"WAMJ1\n"
@@ -57,6 +58,7 @@ class Step:
 
     @classmethod
     def unpacked(cls, content: bytes) -> Step:
+        """Raises ValueError or struct.error for what `packed` does not make."""
         width, actions, success, imitate, cameras = struct.unpack_from("<HH??B", content)
         place = struct.calcsize("<HH??B")
         numbers = np.frombuffer(content, np.float32, width + actions, place)
@@ -69,7 +71,27 @@ class Step:
             flags.append(marks)
             pictures.append(content[place:place + size])
             place += size
-        return cls(numbers[:width], numbers[width:], success, imitate, tuple(captured), tuple(flags), tuple(pictures))
+        state, action = numbers[:width], numbers[width:]
+        if place != len(content) or not np.isfinite(state).all() or len(set(np.isfinite(action).tolist())) > 1:
+            raise ValueError("the record is no row")
+        return cls(state, action, success, imitate, tuple(captured), tuple(flags), tuple(pictures))
+
+
+def packed(said: dict[str, Any], where: str) -> bytes:
+    """The first or last record. Raises DataError for what could not be read back."""
+    try:
+        content = json.dumps(said).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError("this cannot be recorded", where=where, expected="JSON values", got=str(error)[:120]) from error
+    told(content, where)
+    return content
+
+
+def told(content: bytes, where: str) -> dict[str, Any]:
+    """What the first and the last record say. Raises DataError."""
+    said = table(parse_json(content, where), where)
+    table(said.get("meta", {}), f"{where}, field meta")
+    return said
 
 
 @dataclass
@@ -146,10 +168,7 @@ def read_journal(path: Path) -> Recorded | None:
     Raises:
         DataError: if the file cannot be read at all.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError("the journal cannot be read", where=path, got=error.strerror) from error
+    content = read_bytes(path, VIDEO_LIMIT)
     if not content.startswith(MAGIC):
         return None
     place, found = len(MAGIC), None
@@ -158,14 +177,21 @@ def read_journal(path: Path) -> Recorded | None:
         payload = content[place + HEAD.size:place + HEAD.size + length]
         if length > LARGEST or len(payload) < length or zlib.crc32(payload, zlib.crc32(bytes([kind]))) != check:
             break
-        if kind == BEGIN and found is None:
-            found = Recorded(json.loads(payload))
-        elif found is None or found.end is not None:
+        try:
+            if kind == BEGIN and found is None:
+                begin = told(payload, f"{path}, its first record")
+                found = Recorded(begin | {"instruction": words(begin.get("instruction"), f"{path}, field instruction"),
+                                          "meta": begin.get("meta", {})})
+            elif kind == STEP and found is not None and found.end is None:
+                found.steps.append(Step.unpacked(payload))
+            elif kind == END and found is not None and found.end is None:
+                end = told(payload, f"{path}, its last record")
+                whole(end.get("rows", len(found.steps)), f"{path}, field rows", len(found.steps), len(found.steps))
+                found.end = end
+            else:
+                break
+        except (DataError, ValueError, struct.error):  # written so, or changed together with its checksum
             break
-        elif kind == STEP:
-            found.steps.append(Step.unpacked(payload))
-        elif kind == END:
-            found.end = json.loads(payload)
         place += HEAD.size + length
         found.good = place
     if found is not None:

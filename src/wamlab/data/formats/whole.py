@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ...errors import DataError
-from ..atomic import make_folder, sync_folder, write_error
+from ..atomic import drafting, make_folder, sweep, sync_folder, write_error
 
 
 @contextmanager
@@ -24,21 +22,19 @@ def taking_place(target: Path) -> Iterator[Path]:
         raise DataError("there is something here already", where=target, expected="a new or empty folder",
                         got="files in it" if target.is_dir() else "a file", fix="choose another folder")
     make_folder(target.parent)
-    hidden = target.parent / f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    sweep(target.parent, target.name)
     try:
-        hidden.mkdir()
-        yield hidden
-        for path in sorted(hidden.rglob("*"), reverse=True):
-            if path.is_dir():
-                sync_folder(path)
-            else:
-                with open(path, "rb") as file:
-                    os.fsync(file.fileno())
-        if target.exists():
-            target.rmdir()
-        os.replace(hidden, target)
-        sync_folder(target.parent)
+        with drafting(target) as hidden:
+            yield hidden
+            for path in sorted(hidden.rglob("*"), reverse=True):
+                if path.is_dir():
+                    sync_folder(path)
+                else:
+                    with open(path, "rb") as file:
+                        os.fsync(file.fileno())
+            if target.exists():
+                target.rmdir()
+            os.replace(hidden, target)
+            sync_folder(target.parent)
     except OSError as error:
         raise write_error(error, target) from error
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
