@@ -193,7 +193,7 @@ def test_sizes_are_looked_at_before_anything_is_allocated(tmp_path):
     huge[29:33] = struct.pack(">I", zlib.crc32(huge[12:29]))
     tracemalloc.start()
     for size in ((SIDE, SIDE), None):
-        with pytest.raises(DataError):
+        with pytest.raises(DataError, match="too large"):
             pictures.decoded(bytes(huge), size, None, "here")
     for count, height, width in ((1, 60_000, 60_000), (200_000, 480, 640), (10_000_000, 100, 100)):
         with pytest.raises(DataError, match="too much memory"):

@@ -122,8 +122,10 @@ def decoded(content: bytes, size: tuple[int, int] | None, coding: depth.Coding |
                     raise DataError("there are several pictures in one", where=where, expected="one picture per row",
                                     got=f"a {picture.format} of several", fix="write one file per picture")
                 return _colours(picture, content, where) if coding is None else _depths(picture, content, coding, where)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError, Image.DecompressionBombError,
-            Image.DecompressionBombWarning) as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError("the picture is too large", where=where, expected=f"at most {PIXELS} pixels",
+                        got=str(error)[:60]) from error
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError) as error:
         raise DataError("the picture is damaged", where=where, expected=f"a picture: {', '.join(FORMATS)}",
                         got=str(error)[:120]) from error
 
