@@ -22,7 +22,7 @@ from ..check.videos import check_videos
 from ..store import EpisodeStore
 from .begin import Begun, existing
 from .chosen import Chosen, choose
-from .episodes import columns_of, read_episode
+from .episodes import read_episode
 from .index import digest
 from .lerobot import LeRobot
 from .noticed import Noticed
@@ -90,9 +90,7 @@ def import_lerobot(source: str | Path, target: str | Path, *, size: tuple[int, i
     for done, index in enumerate(dataset.indices()):
         if index not in bad and not store.has(index):
             try:
-                episode = read_episode(dataset, index, spec, sidecar, chosen)
-                if own:
-                    noticed.episode(index, dataset.columns(index, columns_of(dataset.info, chosen, own)))
+                episode = read_episode(dataset, index, spec, sidecar, chosen, noticed if own else None)
             except DataError as error:
                 if not skip_bad:
                     raise refused(index, error) from error

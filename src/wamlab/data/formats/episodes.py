@@ -18,6 +18,7 @@ from . import depth
 from .chosen import OUTCOMES, Chosen
 from .features import NUMBERS, Info
 from .lerobot import LeRobot
+from .noticed import Noticed
 from .outcome import last_row, success_of
 from .sidecar import Sidecar
 
@@ -27,7 +28,8 @@ CAMERA, MODALITY = "observation.images.", "modality."
 def columns_of(info: Info, chosen: Chosen, own: bool) -> list[str]:
     """The columns of numbers and texts that an import reads."""
     extras = [name for name in info.columns if name.startswith(("truth.", MODALITY))] if own else []
-    wanted = [chosen.action, chosen.state, chosen.instruction, "task_index", *OUTCOMES, "wam.imitate"]
+    outcomes = OUTCOMES[:1] if own else OUTCOMES
+    wanted = [chosen.action, chosen.state, chosen.instruction, "task_index", *outcomes, "wam.imitate"]
     return [*(name for name in wanted if name in info.columns), *extras]
 
 
@@ -64,11 +66,14 @@ def instructions_of(dataset: LeRobot, index: int, columns: Mapping[str, ndarray]
     return changes(map(str, column))
 
 
-def read_episode(dataset: LeRobot, index: int, spec: TaskSpec, sidecar: Sidecar | None, chosen: Chosen) -> Episode:
-    """One episode as the store wants it. Raises DataError."""
+def read_episode(dataset: LeRobot, index: int, spec: TaskSpec, sidecar: Sidecar | None, chosen: Chosen,
+                 noticed: Noticed | None = None) -> Episode:
+    """One episode as the store wants it; its columns are shown to `noticed`. Raises DataError."""
     info, row = dataset.info, dataset.row(index)
     columns = dataset.columns(index, columns_of(info, chosen, sidecar is not None))
     state, action = numbers_of(dataset, index, columns, chosen)
+    if noticed:
+        noticed.episode(index, columns)
     said = dict(sidecar.episodes.get(index, {})) if sidecar else {}
     success = success_of(columns, row.length, bool(said.get("solved_at_start", False)), str(dataset.root / row.data))
     imitate = columns["wam.imitate"].reshape(-1)[:-1] > 0 if "wam.imitate" in columns else None
