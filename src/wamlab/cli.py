@@ -71,6 +71,7 @@ def parse(name: str, arguments: Sequence[str]) -> Callable[[], int | None]:
     """
     import tyro  # here, so that `wam --help` does not wait for it
 
+    from .commands.options import REGISTRY
     from .ranges import check
 
     if any("\0" in word for word in arguments):
@@ -78,7 +79,8 @@ def parse(name: str, arguments: Sequence[str]) -> Callable[[], int | None]:
                        got=repr(list(arguments))[:120])
     module = importlib.import_module(f"wamlab.commands.{name}")
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
-    command: Callable[[], int | None] = tyro.cli(module.Command, args=arguments, prog=f"wam {name}", config=config)
+    command: Callable[[], int | None] = tyro.cli(module.Command, args=arguments, prog=f"wam {name}", config=config,
+                                                 registry=REGISTRY)
     check(command, "--")
     return command
 

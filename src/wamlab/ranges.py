@@ -31,7 +31,7 @@ class Within:
     def __contains__(self, value: object) -> bool:
         if not isinstance(value, int | Integral if self.whole else int | float | Real) or isinstance(value, bool):
             return False
-        return (value > self.low if self.above else value >= self.low) and value <= self.high  # False for NaN
+        return bool((value > self.low if self.above else value >= self.low) and value <= self.high)  # False for NaN
 
     def check(self, value: object, where: str, problem: str = "the number is out of its range") -> None:
         """Raises WamError naming `where` unless the value is one of these numbers."""

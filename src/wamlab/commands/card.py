@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from ..errors import WamError
 from .console import print_json, print_table, progress, say
-from .options import Place, Rows, Workers
+from .options import Rows, Workers
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,11 @@ class Command:
       wam card --from docs/protocol-cc-1.0.md
     """
 
-    run: Annotated[Place | None, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = None
+    run: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = None
     """folder of a finished run"""
-    records: Annotated[Place | None, tyro.conf.arg(name="from")] = None
+    records: Annotated[Path | None, tyro.conf.arg(name="from")] = None
     """a file of intervention records, JSON lines, or a page (.md) with a block of them; what they say is their sender's word"""
-    export: Place | None = None
+    export: Path | None = None
     """folder to write the run's own records to, one file per model and task"""
     mode: Literal["interventional", "twin"] = "interventional"
     """twin: the model's error on the factual future is offered as evidence about the others; concordances, being centred over

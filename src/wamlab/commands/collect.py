@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from ..errors import WamError
 from .console import print_json, progress, say
-from .options import Count, Place, Port, Seed, Speed, View, Workers
+from .options import Count, Port, Seed, Speed, View, Workers
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Command:
 
     task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
     """task to demonstrate, as `wam list --tasks` prints it, or path.py:Class of a simulator of your own"""
-    out: Place
+    out: Path
     """folder of the dataset; made if it is not there"""
     episodes: Count = 30
     """number of episodes that the dataset has at the end"""

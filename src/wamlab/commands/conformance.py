@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import WamError
 from .console import print_json, print_table, progress, say
-from .options import Count, Place, Seed, Workers
+from .options import Count, Seed, Workers
 
 if TYPE_CHECKING:
     from ..evaluate.conformance.promise import Table
@@ -39,11 +39,11 @@ class Command:
     """worlds"""
     contexts: Count = 24
     """saved states per world"""
-    family: Place | None = None
+    family: Path | None = None
     """a Python file with a FAMILY of your own, in place of those of the package"""
     readout: bool = True
     """examine also what is read off pictures"""
-    out: Place | None = None
+    out: Path | None = None
     """write which metrics passed to this file; a report of the log beside it shows them"""
     write: bool = False
     """write the package's own record, for its developers"""

@@ -14,9 +14,9 @@ from .data_import import Import
 from .data_umi import Umi
 from .data_value import Value
 from .label import Label
-from .options import Place, Rows
+from .options import Rows
 
-Folder = Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
+Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Export:
 
     source: Folder
     """folder of the episode store"""
-    out: Place
+    out: Path
     """folder of the LeRobot dataset"""
     video: Literal["h264", "av1", "lossless"] = "h264"
     """codec of the cameras; lossless: pictures in the tables"""
@@ -111,7 +111,7 @@ class View:
 
     dataset: Folder
     """folder of an episode store or of a LeRobot dataset"""
-    out: Place = Path("episodes.html")
+    out: Path = Path("episodes.html")
     """file to write"""
     episodes: tuple[Rows, ...] = ()
     """which; default: the first ten"""

@@ -13,7 +13,7 @@ from ..errors import DataError, WamError
 from ..reading import load_json
 from ..recipe import Size, load
 from .console import print_json, print_table, progress, say
-from .options import Count, Place, Positive, Rows, Seed, Share
+from .options import Count, Positive, Rows, Seed, Share
 
 EPISODE = re.compile(r"[0-9]{1,8}")
 
@@ -33,9 +33,9 @@ class Filter:
       wam data filter data/drawer ranking.json --labels labels.json
     """
 
-    store: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="STORE")]
+    store: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STORE")]
     """folder of the episode store"""
-    out: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """folder of the new store, or a file that ends in .json: then only the ranking is written"""
     by: tuple[str, ...] = ()
     """names of filters (wam list --filters), or files with your own; default: the usual ones that can judge these"""
@@ -131,9 +131,9 @@ class Weigh:
       wam data weigh data/drawer data/plate data/junk --out weights/three
     """
 
-    sources: Annotated[tuple[Place, ...], tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
+    sources: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
     """folders of episode stores, two or more"""
-    out: Place
+    out: Path
     """folder for the models and weights.json"""
     recipe: str = "vla"
     """name of a recipe (wam list), path.py or path.py:variable"""

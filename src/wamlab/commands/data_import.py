@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -10,7 +11,7 @@ import tyro
 from ..errors import WamError
 from ..spec import ActionKind
 from .console import print_json, progress, say
-from .options import Place, Rate, Seconds, Side
+from .options import Rate, Seconds, Side
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,11 @@ class Import:
       wam data import phone/clips --like data/drawer --out data/clips
     """
 
-    source: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
     """folder of the LeRobot dataset; a film, or a folder with films: videos, GIFs, folders of numbered pictures"""
-    out: Place
+    out: Path
     """folder of the episode store; a stopped import goes on"""
-    like: Place | None = None
+    like: Path | None = None
     """of videos: the dataset that they will be used beside"""
     instruction: str = ""
     """what is done, for all episodes; or the column with the instruction of each row. Default: the tasks of the rows; of

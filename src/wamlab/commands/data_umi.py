@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from .console import print_json, print_table, progress, say
-from .options import Place, Rate, Seed, Side
+from .options import Rate, Seed, Side
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,15 @@ class Umi:
       wam data umi recordings/kitchen --robot metaworld/push --out data/kitchen-robot
     """
 
-    source: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
     """folder with demos/"""
-    out: Place
+    out: Path
     """folder of the episode store; a stopped import goes on"""
     robot: str | None = None
     """task whose robot shall do what was shown"""
     scene: Seed | None = None
     """the simulator's scene, for recordings that name none"""
-    calibration: Place | None = None
+    calibration: Path | None = None
     """a calibration.json from elsewhere"""
     hz: Rate = 10.0
     """observations a second; with --robot the task's own rate counts"""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from ..recipe import Size
 from .console import print_json, print_table, progress, say
-from .options import Count, Place, Seconds, Share
+from .options import Count, Seconds, Share
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,9 @@ class Value:
       wam data value data/a data/b --out values/quick --size debug --seeds 2 --fractions 0 1
     """
 
-    sources: Annotated[tuple[Place, ...], tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
+    sources: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
     """folders of episode stores of the same kind of robot"""
-    out: Place
+    out: Path
     """folder of the study: value.json, value.html and a file per training"""
     recipe: str = "vla"
     """name of a recipe (wam list), path.py or path.py:variable"""

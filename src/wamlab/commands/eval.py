@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -14,7 +15,6 @@ from ..evaluate.score import score_rollouts
 from ..judge import rescored
 from ..types import Episode
 from .console import print_json, print_table
-from .options import Place
 from .places import stores
 
 
@@ -31,7 +31,7 @@ class Command:
       wam eval rollouts/uwm --metric success my_metric.py --json
     """
 
-    rollouts: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="ROLLOUTS")]
+    rollouts: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROLLOUTS")]
     """dataset of rollouts (wam rollout), or a run's folder: then all its rollouts, branches and imagined futures"""
     metric: tuple[str, ...] = ()
     """names of metrics or Python files of your own; default: all metrics of the package"""
@@ -40,7 +40,7 @@ class Command:
 
     def __call__(self) -> None:
         metrics = [one for name in self.metric for one in chosen(name)] or list(discover().values())
-        if (self.rollouts / "run.json").is_file():
+        if (self.rollouts / "run.json").exists():
             scores = rescored(self.rollouts, metrics)
         else:
             scores = [score for name, store in stores(self.rollouts).items()

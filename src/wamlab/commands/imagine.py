@@ -23,7 +23,7 @@ from ..spec import check
 from ..types import Context, Episode, Given, Prediction, as_image
 from .acting import model_of
 from .console import print_json, say
-from .options import Place, Rows, Seed
+from .options import Rows, Seed
 
 
 def context_at(model: WorldActionModel, episode: Episode, step: int) -> Context:
@@ -73,9 +73,9 @@ class Command:
       wam imagine checkpoints/uwm/model --data data/drawer --actions own --out own.png --json
     """
 
-    checkpoint: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
+    checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
     """folder of a trained model (wam train)"""
-    data: Place
+    data: Path
     """dataset with the recorded moment"""
     episode: Rows = 0
     """index of the episode"""
@@ -87,7 +87,7 @@ class Command:
     """noise of the imagination"""
     recipe: str | None = None
     """file of the recipe, where it is not part of the package"""
-    out: Place = Path("imagined.png")
+    out: Path = Path("imagined.png")
     """the picture"""
     json: bool = False
     """print a JSON document"""

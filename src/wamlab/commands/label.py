@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from ..errors import WamError
 from .console import print_json, progress, say
-from .options import Count, Place, Seed
+from .options import Count, Seed
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,13 @@ class Label:
       wam data label data/video data/video-latent --by latent --known data/few
     """
 
-    video: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="VIDEO")]
+    video: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="VIDEO")]
     """folder of the episode store whose frames are labelled"""
-    out: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """folder of the new episode store"""
     by: Literal["inverse", "latent"]
     """what the labels are"""
-    known: Place | None = None
+    known: Path | None = None
     """episode store with true actions: needed for inverse, a help for latent"""
     kind: Literal["continuous", "discrete"] = "continuous"
     """of latent actions"""

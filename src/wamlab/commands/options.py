@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from tyro.constructors import PrimitiveConstructorSpec
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from ..ranges import Count as Count
 from ..ranges import Port as Port
@@ -20,15 +19,20 @@ from ..ranges import Speed as Speed
 from ..ranges import View as View
 from ..ranges import Workers as Workers
 
-
-def path(said: list[str]) -> Path:
-    """A path from its argument. Raises ValueError for an empty one, which would silently mean the folder one is in."""
-    if not said[0]:
-        raise ValueError("a path is expected, such as runs/mine, got an empty text; say . for this folder")
-    return Path(said[0])
+REGISTRY = ConstructorRegistry()
+"""how options are read, where that differs from tyro's way"""
 
 
-Place = Annotated[Path, PrimitiveConstructorSpec(nargs=1, metavar="PATH", instance_from_str=path,
-                                                 is_instance=lambda value: isinstance(value, Path),
-                                                 str_from_instance=lambda value: [str(value)])]
-"""where something is, or is to be"""
+@REGISTRY.primitive_rule
+def _path(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Path] | None:
+    """Paths are not empty: that would silently mean the folder one is in."""
+    if info.type is not Path:
+        return None
+
+    def read(said: list[str]) -> Path:
+        if not said[0]:
+            raise ValueError("a path is expected, such as runs/mine, got an empty text; say . for this folder")
+        return Path(said[0])
+
+    return PrimitiveConstructorSpec(nargs=1, metavar="PATH", instance_from_str=read, is_instance=lambda value: isinstance(
+        value, Path), str_from_instance=lambda value: [str(value)])

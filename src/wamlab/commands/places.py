@@ -16,9 +16,9 @@ def log_folder(path: Path) -> Path:
         DataError: if there is no log at any of these.
     """
     for folder in (path, path / "log", path.parent):
-        if (folder / FILE).is_file() and (folder != path.parent or path.name == FILE):
+        if (folder / FILE).exists() and (folder != path.parent or path.name == FILE):
             return folder
-    if (path / "run.json").is_file():
+    if (path / "run.json").exists():
         raise DataError("the run is not finished", where=path, expected=f"log/{FILE}", got="none",
                         fix="run its command again, it goes on where it was")
     raise DataError("there is no log here", where=path, expected=f"{FILE}, or a run's folder with log/{FILE}",
@@ -31,11 +31,11 @@ def stores(path: Path) -> dict[str, EpisodeStore]:
     Raises:
         DataError: if there is neither a dataset nor a log.
     """
-    if (path / "dataset.json").is_file():
+    if (path / "dataset.json").exists():
         return {path.name: EpisodeStore.open(path)}
     folder = log_folder(path)
     named = {name: folder / place for name, place in EvalLog.load(folder).episodes.items()}
-    found = {name: EpisodeStore.open(place) for name, place in named.items() if (place / "dataset.json").is_file()}
+    found = {name: EpisodeStore.open(place) for name, place in named.items() if (place / "dataset.json").exists()}
     if not found:
         raise DataError("of this run only the log is left: there are no rollouts to score", where=folder,
                         expected=", ".join(named) or "episodes that the log names", got="no dataset at any of their places",

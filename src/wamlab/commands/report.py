@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from .console import print_json, say
-from .options import Place
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Command:
       wam report runs/standard/log --out share/result.html
     """
 
-    log: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="LOG")]
+    log: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="LOG")]
     """folder of the run or of its log"""
-    out: Place | None = None
+    out: Path | None = None
     """the page; default: report.html beside the log"""
     json: bool = False
     """print a JSON document"""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from .console import print_json, progress, say
-from .options import Count, Place, Workers
+from .options import Count, Workers
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,11 @@ class Command:
       wam rollout checkpoints/mine/model my_simulator.py:MyWorld --out rollouts/mine
     """
 
-    checkpoint: Annotated[Place, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
+    checkpoint: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
     """folder of a trained model (wam train)"""
     task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")]
     """task as `wam list --tasks` prints it, or path.py:Class of a simulator of your own"""
-    out: Place
+    out: Path
     """folder of the dataset of rollouts"""
     episodes: Count = 25
     """starts"""

@@ -84,9 +84,9 @@ class Command:
 
     def __call__(self) -> None:
         path = Path(self.thing)
-        if (path / "dataset.json").is_file():
+        if (path / "dataset.json").exists():
             facts = dataset(path)
-        elif (path / "checkpoint.json").is_file():
+        elif (path / "checkpoint.json").exists():
             facts = checkpoint(path)
         elif path.is_dir() or path.name == FILE:
             facts = run(path)

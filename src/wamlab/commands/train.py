@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from ..recipe import Size, load
 from .console import print_json, progress, say
-from .options import Count, Place, Positive, Seed
+from .options import Count, Positive, Seed
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class Command:
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
     """name of a recipe (wam list), path.py or path.py:variable"""
-    data: tuple[Place, ...]
+    data: tuple[Path, ...]
     """folders of datasets (wam collect)"""
-    out: Place
+    out: Path
     """folder of this training; the finished model lies in its subfolder model"""
     size: Size = "small"
     """debug: seconds, learns nothing much; small: minutes on a laptop; base: for a GPU"""

@@ -76,7 +76,7 @@ def training(log: EvalLog, folder: Path) -> Section:
 def control_hz(log: EvalLog, folder: Path) -> float | None:
     """Control steps a second of the first store that is there."""
     for place in log.episodes.values():
-        if (folder / place / "dataset.json").is_file():
+        if (folder / place / "dataset.json").exists():
             return EpisodeStore.open(folder / place).task_spec.control_hz
     return None
 

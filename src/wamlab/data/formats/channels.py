@@ -39,7 +39,7 @@ def channel_names(names: Any, shape: tuple[int, ...], where: str) -> tuple[str, 
     if names is None or names in ([], {}) or size > WIDEST:
         return ()
     flat = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    if flat and len(names) != size and len(names) in (len(shape), shape[0]):
+    if flat and len(names) != size and len(names) in (len(shape), *shape[:1]):
         return ()  # they name axes, or the vector as a whole: no number has one of its own
     found = _placed(names, "", size)
     if found is None:
