@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from .errors import WamError
+from .errors import CheckpointError, WamError
 from .recipe import Training
 
 
@@ -66,7 +66,12 @@ class Fit:
         return found
 
     def restore(self, tensors: dict[str, Tensor], step: int) -> None:
-        self.step = step
+        self.step, wanted = step, {f"average/{name}": value for name, value in self.average.items()}
+        for name, value in wanted.items():
+            if name not in tensors or tensors[name].shape != value.shape:
+                raise CheckpointError("the state of a training is not this one's", where=name, expected=tuple(value.shape),
+                                      got=tuple(tensors[name].shape) if name in tensors else "absent",
+                                      fix="delete the newest step- folder of the training and run it again")
         for name, parameter in self.parameters.items():
             self.average[name].copy_(tensors[f"average/{name}"])
             keys = [k for k in ("step", "exp_avg", "exp_avg_sq") if f"adam/{k}/{name}" in tensors]

@@ -46,7 +46,7 @@ from .spec import check
 def executor_for(folder: Path, execute: int = 4, recipe_name: str | None = None) -> Executor:
     """A trained model ready to act."""
     model = checkpoint.load_model(folder, recipe.load(recipe_name) if recipe_name else None)
-    return Executor(ModelPolicy(model, wanted(model)), Gate(model.task_spec.action), execute)
+    return Executor(ModelPolicy(model, wanted(model)), Gate(model.task_spec.action), execute, expects=model.task_spec)
 
 
 def alike(tasks: Sequence[str]) -> None:

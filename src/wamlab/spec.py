@@ -161,7 +161,7 @@ def check(producer: TaskSpec, consumer: TaskSpec,
             raise SpecError(
                 f"{producer.task} and {consumer.task} disagree on {field.name}",
                 where=field.name, expected=wanted, got=made,
-                fix="collect or convert the data with the settings the model was trained on",
+                fix="use the task, or data with the settings, that the model was trained on",
             )
 
 

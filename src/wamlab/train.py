@@ -212,7 +212,7 @@ class Trainer:
     def same_run(self, header: dict[str, Any], folder: Path) -> None:
         wanted = {"recipe": to_json(self.recipe), "seed": self.seed, "data": self.data, "mixture": to_json(self.mixture)}
         found = {"data": self.data, "mixture": None} | header
-        if other := [name for name, value in wanted.items() if found[name] != value]:
+        if other := [name for name, value in wanted.items() if found.get(name) != value]:
             raise CheckpointError("this folder holds another training run", where=folder, got=f"another {', '.join(other)}",
                                   expected=f"recipe {self.recipe.name}, seed {self.seed}, the same settings, data and mixture",
                                   fix="choose another --out folder")
@@ -225,8 +225,9 @@ class Trainer:
         header, tensors = checkpoint.read_header(found[-1]), checkpoint.read_tensors(found[-1])
         self.same_run(header, found[-1])
         checkpoint.fill(self.model, {k[6:]: v for k, v in tensors.items() if k.startswith("model/")}, found[-1])
-        self.curves = header["curves"]
-        return header["stage"], header["step"], {k: v.to(self.device) for k, v in tensors.items()}
+        curves, stage, step = checkpoint.progress(header, found[-1], self.curves)
+        self.curves = curves
+        return stage, step, {k: v.to(self.device) for k, v in tensors.items()}
 
 
 def train(recipe: Recipe, stores: Sequence[EpisodeStore], out: str | Path, *, seed: int = 0, mixture: Mixture | None = None,

@@ -27,7 +27,11 @@ class Label:
     actions, on the robot's. Where something else moves in the picture (a background, a camera), pictures alone do not say
     what an action is: give the few episodes with true actions that there are as --known, and they join the training.
 
-    What VIDEO's own actions say, if it has any, is not looked at. The labeller lies in OUT/labeller; a stopped run goes on.
+    It prints how many codes are in use and how much of the change between the frames stays unexplained with them, with
+    exchanged ones and with a single one; and warns if they say nothing.
+
+    What VIDEO's own actions say, if it has any, is not learned from; how much labels tell of them is
+    measured. The labeller lies in OUT/labeller; a stopped run goes on.
 
     examples:
       wam data label data/video data/video-labelled --by inverse --known data/demos
@@ -74,7 +78,9 @@ class Label:
         else:
             say(f"{len(store)} episodes with labels by {self.by} in {self.out}",
                 *(f"  {name}: {value:.3g}" if isinstance(value, float) else f"  {name}: {value}"
-                  for name, value in about.items()))
+                  for name, value in about.items() if name != "warning"))
+        if "warning" in about:
+            say(f"warning: {about['warning']}", stderr=True)
         return 0
 
     def check(self) -> None:
@@ -111,6 +117,7 @@ class Label:
 
     def latent(self, video: Any, known: Any) -> Any:
         """A labeller that has learned from the video, and from the known actions if there are any."""
+        from ..evaluate.label_report import latent_report
         from ..labels.bottleneck import Continuous, Discrete
         from ..labels.latent import LatentConfig
         from ..labels.latent_training import train_latent
@@ -125,4 +132,7 @@ class Label:
         with progress("learn latent actions") as tick:
             learned = train_latent(pairs.without_labels(unknown), config, seed=self.seed, folder=self.out / "labeller",
                                    progress=tick)
-        return latent_labeller(learned)
+        with progress("measure labels") as tick:
+            found = latent_report(learned, pairs.rows(unknown), self.seed)
+            tick(1, 1)
+        return latent_labeller(learned, found)

@@ -50,10 +50,11 @@ class Command:
         from .acting import digest
 
         make = partial(executor_for, self.checkpoint, self.execute, self.recipe)
-        make()  # here, so that what is wrong with the checkpoint is said before any process starts
+        executor = make()  # here, so that what is wrong with the checkpoint is said before any process starts
         with progress(f"rollout {self.task}") as tick:
             store = rollout(make, self.task, held_out(self.episodes), self.out, workers=self.workers, progress=tick,
-                            provenance={"checkpoint": digest(self.checkpoint), "execute": self.execute})
+                            provenance={"checkpoint": digest(self.checkpoint), "execute": self.execute},
+                            expects=executor.expects)
         evidence = Evidence(self.checkpoint.name, store.task_spec,
                             tuple(store.load(index, frames=False) for index in range(self.episodes)))
         score = get("success")(evidence)[0]

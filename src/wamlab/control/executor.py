@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from ..errors import SpecError, WamError
 from ..simulators.base import Simulator
+from ..spec import TaskSpec, check
 from ..types import Episode, Imagined
 from .gate import Gate
 from .policy import Observation, Policy
@@ -28,13 +29,16 @@ class Executor:
     Args:
         execute: actions of a chunk to execute before deciding anew; a chunk that is shorter is executed whole.
         hold: the safe action, in place of the rule above.
+        expects: the spec that the policy was made for, if it was made for one: `run_episode` refuses a task of another.
     """
 
-    def __init__(self, policy: Policy, gate: Gate, execute: int = 4, hold: Float32[ndarray, "A"] | None = None):
+    def __init__(self, policy: Policy, gate: Gate, execute: int = 4, hold: Float32[ndarray, "A"] | None = None,
+                 expects: TaskSpec | None = None):
         if execute < 1:
             raise WamError("an executor executes at least one action per decision", where="execute",
                            expected=">= 1", got=execute)
         self.policy, self.gate, self.execute, self._hold = policy, gate, execute, hold
+        self.expects = expects
         self.reset(0)
 
     def reset(self, seed: int) -> None:
@@ -100,9 +104,11 @@ def run_episode(simulator: Simulator, executor: Executor, seed: int, *, extra_st
         stop: asked before each step; True ends the episode there.
 
     Raises:
-        SpecError: if the executor's gate was built for other actions than the simulator's.
+        SpecError: if the executor's gate was built for other actions than the simulator's, or its policy for another task spec.
     """
     spec = simulator.task_spec
+    if executor.expects is not None:
+        check(spec, executor.expects)
     if executor.gate.spec != spec.action:
         raise SpecError("the executor was built for other actions than this task's", where=spec.task, expected=spec.action,
                         got=executor.gate.spec, fix="build the gate from the simulator's task_spec")

@@ -19,7 +19,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy import ndarray
 from safetensors.numpy import save
 
@@ -31,6 +30,7 @@ from ..spec import TaskSpec
 from ..types import Episode
 from .atomic import make_folder, sweep, write_whole
 from .record import check_episode, pack, unpack
+from .sealed import checksum
 
 FORMAT = "wamlab-dataset"
 VERSION = 1
@@ -218,12 +218,6 @@ def read_arrays(file: Path, wanted: Callable[[str], bool]) -> tuple[Mapping[str,
     if found.texts.get("header_checksum") != str(zlib.crc32(text.encode())) or found.names != set(sums):
         raise DataError("the episode file is damaged: its header has changed", where=file, fix=fix)
     return found.arrays, said
-
-
-def checksum(array: ndarray) -> int:
-    """CRC-32 of the type, the shape and the bytes."""
-    start = zlib.crc32(f"{array.dtype.str}{array.shape}".encode())
-    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, start)
 
 
 @cache

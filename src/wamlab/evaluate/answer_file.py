@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy import ndarray
-from safetensors.numpy import save as to_bytes
 
 from ..data.atomic import make_folder, write_whole
+from ..data.sealed import seal, unseal
 from ..errors import DataError
 from ..reading import whole, words
-from ..reading_tensors import load_arrays, text_table
+from ..reading_tensors import text_table
 from .evidence import Answers
 
 VERSION = "answers-1"
@@ -26,7 +26,7 @@ def save(answers: Answers, path: Path) -> None:
     arrays = {f"{side}/{name}": np.ascontiguousarray(value) for side, states in sides.items() for name, value in states.items()}
     record = {"version": VERSION, "offsets": answers.offsets, "kinds": answers.kinds, "strata": answers.strata}
     make_folder(path.parent)
-    write_whole(path, to_bytes(arrays, {"answers": json.dumps(record)}))
+    write_whole(path, seal(arrays, {"answers": json.dumps(record)}))
 
 
 def load(path: str | Path) -> Answers:
@@ -36,7 +36,7 @@ def load(path: str | Path) -> Answers:
         DataError: if the file is missing, damaged or of another version.
     """
     path, sides = Path(path), dict[str, dict[str, ndarray]]()
-    found = load_arrays(path, "the answers", FIX)
+    found = unseal(path, "the answers", FIX)
     where = f"{path}, header, field answers"
     try:
         record = text_table(found.texts, "answers", path)

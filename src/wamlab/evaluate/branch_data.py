@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 from numpy import ndarray
-from safetensors.numpy import save as to_bytes
 
-from ..data.atomic import write_whole
+from ..data.atomic import make_folder, write_whole
+from ..data.sealed import seal, unseal
 from ..errors import DataError, WamError
 from ..ranges import SEED
 from ..reading import table, whole, words
-from ..reading_tensors import load_arrays, text_table
+from ..reading_tensors import text_table
 from ..spec import TaskSpec, from_json, to_json
 from .actions import STANDARD
 from .metrics.base import sigma
@@ -121,8 +121,8 @@ class Branches:
         record = {"version": VERSION, "spec": to_json(self.spec), "protocol": asdict(self.protocol), "renderer": self.renderer}
         arrays = {name: value for name, value in vars(self).items() if isinstance(value, ndarray)}
         arrays |= {f"truth/{name}": value for name, value in self.truth.items()}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, to_bytes({k: np.ascontiguousarray(v) for k, v in arrays.items()}, {"branches": json.dumps(record)}))
+        make_folder(path.parent)
+        write_whole(path, seal(arrays, {"branches": json.dumps(record)}))
 
     @classmethod
     def load(cls, path: str | Path) -> Branches:
@@ -134,7 +134,7 @@ class Branches:
         path = Path(path)
         if not path.exists():
             raise DataError("there are no branches", where=path, expected="a file that make_branches wrote")
-        found = load_arrays(path, "the branches", FIX)
+        found = unseal(path, "the branches", FIX)
         where = f"{path}, header, field branches"
         try:
             record = text_table(found.texts, "branches", path)

@@ -10,13 +10,12 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 from numpy import ndarray
-from safetensors.numpy import save as to_bytes
 
-from ..data.atomic import write_whole
+from ..data.atomic import make_folder, write_whole
+from ..data.sealed import seal, unseal
 from ..errors import DataError, Unanswerable
 from ..models.base import WorldActionModel
 from ..ranges import SEED
-from ..reading_tensors import load_arrays
 from ..spec import check
 from ..types import WORLD_MODEL, Context, Given, as_image
 from .branch_data import Branches
@@ -40,8 +39,8 @@ class Futures:
 
     def save(self, path: Path) -> None:
         """Write atomically, so that a log can be scored again without the model. Raises DataError if it cannot be written."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, to_bytes({"frames": np.ascontiguousarray(self.frames), "offsets": np.array(self.offsets)}))
+        make_folder(path.parent)
+        write_whole(path, seal({"frames": np.ascontiguousarray(self.frames), "offsets": np.array(self.offsets)}))
 
     @classmethod
     def load(cls, path: str | Path) -> Futures:
@@ -49,7 +48,7 @@ class Futures:
         path, fix = Path(path), "move the file away; the model is asked again"
         if not path.exists():
             raise DataError("there are no imagined futures to read", where=path, expected="a file that was saved", fix=fix)
-        arrays = load_arrays(path, "the file of imagined futures", fix).arrays
+        arrays = unseal(path, "the file of imagined futures", fix).arrays
         frames, offsets = arrays.get("frames"), arrays.get("offsets")
         if frames is None or offsets is None or frames.dtype != np.uint8 or frames.ndim != 6 or offsets.dtype != np.int64 \
                 or offsets.shape != frames.shape[2:3] or frames.shape[-1] != 3:

@@ -19,6 +19,7 @@ from ..control.gate import Gate
 from ..control.policy import Decision, ModelPolicy, Observation, decision_seed
 from ..models.base import WorldActionModel
 from ..simulators import Simulator
+from ..spec import check
 from ..types import IMAGINE_AND_ACT, Context
 
 BATCH = 64
@@ -54,10 +55,13 @@ def successes(model: WorldActionModel, make_simulator: Callable[[], Simulator], 
 
     Raises:
         Unanswerable: if the model cannot act.
+        SpecError: if it was trained for another kind of task.
     """
     worlds = [make_simulator() for _ in range(min(BATCH, len(seeds)))]
     solved = np.zeros(len(seeds), bool)
     try:
+        for world in worlds:
+            check(world.task_spec, model.task_spec)
         for start in range(0, len(seeds), BATCH):
             part = list(seeds[start:start + BATCH])
             solved[start:start + len(part)] = _walk(model, worlds[:len(part)], part, execute)

@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, UInt8
 from numpy import ndarray
-from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from ..data.atomic import write_whole
+from ..data.atomic import make_folder, write_whole
+from ..data.sealed import seal, unseal
 from ..errors import DataError
 from ..reading import number, table, whole, words
-from ..reading_tensors import load_tensors, tensor_header, text_table
+from ..reading_tensors import tensor_header, text_table
 
 VERSION = "readout-1"
 WIDEST = 4096
@@ -129,10 +129,9 @@ class Readout:
         """Write to one safetensors file, atomically. Raises DataError if it cannot be written."""
         record = {"version": VERSION, "shape": asdict(self.shape), "threshold": self.threshold, "note": self.note,
                   "audit": {name: asdict(audit) for name, audit in self.audit.items()}, "extra": dict(self.extra)}
-        tensors = {f"eye/{k}": v.contiguous() for k, v in self.eye.state_dict().items()}
-        tensors |= {"mean": torch.from_numpy(self.mean), "std": torch.from_numpy(self.std)}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, to_bytes(tensors, {"readout": json.dumps(record)}))
+        arrays = {f"eye/{k}": v.numpy() for k, v in self.eye.state_dict().items()} | {"mean": self.mean, "std": self.std}
+        make_folder(path.parent)
+        write_whole(path, seal(arrays, {"readout": json.dumps(record)}))
 
     @classmethod
     def load(cls, path: str | Path) -> Readout:
@@ -155,7 +154,7 @@ class Readout:
             extra = table(record.get("extra"), f"{where}.extra")
             for name, said in extra.items():
                 words(said, f"{where}.extra.{name}")
-            tensors = load_tensors(path, "the readout", FIX)
+            tensors = {name: torch.from_numpy(array) for name, array in unseal(path, "the readout", FIX).arrays.items()}
             eye, scale = _eye(shape, tensors, path)
             return cls(eye, shape, *scale, audits, number(record.get("threshold"), f"{where}.threshold", 0, 1),
                        words(record.get("note"), f"{where}.note"), extra)

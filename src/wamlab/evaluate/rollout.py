@@ -17,6 +17,7 @@ from ..control.workers import in_workers
 from ..data.store import EpisodeStore
 from ..errors import DataError, WamError
 from ..simulators import Simulator, make
+from ..spec import TaskSpec, check
 from ..types import Episode
 
 HELD_OUT = 1_000_000
@@ -31,7 +32,7 @@ def held_out(episodes: int) -> tuple[int, ...]:
 def rollout(make_executor: Callable[[], Executor], task: str, seeds: Sequence[int], out: str | Path, *, workers: int = 2,
             progress: Callable[[int, int], None] | None = None, extra_steps_after_success: int = 0,
             provenance: Mapping[str, Any] | None = None,
-            make_simulator: Callable[[], Simulator] | None = None) -> EpisodeStore:
+            make_simulator: Callable[[], Simulator] | None = None, expects: TaskSpec | None = None) -> EpisodeStore:
     """Run the executor from every seed; episode i of the dataset `out` is the run from `seeds[i]`.
 
     Episodes that are there already are kept, so an interrupted evaluation goes on where it was. Each process works
@@ -45,8 +46,10 @@ def rollout(make_executor: Callable[[], Executor], task: str, seeds: Sequence[in
         provenance: JSON values that identify what is run (a checkpoint's hash, say); going on with a dataset of
             another provenance is refused.
         make_simulator: builds the simulator in place of `simulators.make(task)`; picklable.
+        expects: the spec that the executor's model was trained for.
 
     Raises:
+        SpecError: if the task is of another kind than `expects`; nothing is written then.
         DataError: if `out` holds something else or cannot be written.
         WamError: naming the episode, if one fails.
     """
@@ -60,6 +63,8 @@ def rollout(make_executor: Callable[[], Executor], task: str, seeds: Sequence[in
         return store
     simulator = job.make_simulator()
     try:
+        if expects is not None:
+            check(simulator.task_spec, expects)
         store = EpisodeStore.open_or_create(out, simulator.task_spec, simulator.renderer, said)
     finally:
         simulator.close()

@@ -28,6 +28,7 @@ from ..errors import WamError
 from ..models.base import WorldActionModel
 from ..models.oracle import imagined, planned
 from ..simulators import Simulator
+from ..spec import check
 from ..types import IMAGINE_AND_ACT, INVERSE_DYNAMICS, Episode, Given, as_image
 from .choosing import CHOICES, Chooser
 from .evidence import Trials
@@ -184,6 +185,7 @@ class Repeated:
     def __call__(self, seeds: list[int],
                  alive: Callable[[], bool] = lambda: True) -> list[tuple[int, dict[str, tuple[bool, bool]]]]:
         model, simulator = self.setting.make_model(), self.setting.make_simulator()
+        check(simulator.task_spec, model.task_spec)
         policies = {arm: self.setting.policy(arm, model, simulator) for arm in self.arms}
         found: list[tuple[int, dict[str, tuple[bool, bool]]]] = []
         try:

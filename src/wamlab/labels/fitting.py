@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from ..checkpoint import fill, read_header, read_tensors, remove, write
-from ..errors import CheckpointError
+from ..errors import CheckpointError, WamError
 from ..optimise import Fit
 from ..ranges import SEED
+from ..reading import shown
 from ..recipe import Training
 
 FORMAT = "wamlab-labeller-1"
@@ -68,7 +70,7 @@ def resume(module: nn.Module, optimiser: Fit, folder: Path, header: Mapping[str,
     said = same(found[-1], header)
     tensors = read_tensors(found[-1])
     fill(module, {name[6:]: value for name, value in tensors.items() if name.startswith("model/")}, found[-1])
-    optimiser.restore(tensors, said["step"])
+    optimiser.restore(tensors, int(said["step"]))
 
 
 def same(folder: Path, header: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,6 +81,19 @@ def same(folder: Path, header: Mapping[str, Any]) -> dict[str, Any]:
             raise CheckpointError(f"this folder holds another labeller: its {name} differs", where=folder, expected=wanted,
                                   got=said.get(name), fix="choose another folder")
     return said
+
+
+@contextmanager
+def read_from(folder: Path) -> Iterator[None]:
+    """Whatever is wrong with what a labeller's header says becomes a CheckpointError that names it."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (WamError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError("the labeller's header is damaged", where=folder / "checkpoint.json",
+                              expected="what training wrote", got=f"{type(error).__name__}: {shown(error)[:200]}",
+                              fix="delete the folder; it is trained anew") from error
 
 
 def seeded(module: Callable[[], nn.Module], seed: int) -> Any:

@@ -15,13 +15,14 @@ from jaxtyping import Float, Int64, UInt8
 from numpy import ndarray
 from torch import Tensor, nn
 
-from ..checkpoint import fill, read_tensors, write
+from ..checkpoint import built, read_tensors, write
 from ..config import from_json, to_json
 from ..data.sampling import batch_indices
 from ..data.transforms import floors
 from ..errors import DataError
+from ..reading import number, table
 from ..recipe import Training
-from .fitting import FORMAT, Progress, fit, same, seeded
+from .fitting import FORMAT, Progress, fit, read_from, same, seeded
 from .pairs import Pairs, digest, picture
 
 MAPS = 32
@@ -120,12 +121,15 @@ class Inverse:
     def load(cls, folder: Path) -> Inverse:
         """Raises CheckpointError if the folder holds no inverse dynamics or is damaged."""
         said = same(folder, {"kind": "inverse"})
-        numbers = said["numbers"]
-        net = Pair(len(numbers["mean"]))
-        fill(net, read_tensors(folder), folder)
-        return cls(net.eval().requires_grad_(False), np.array(numbers["mean"]), np.array(numbers["std"]),
-                   np.array(numbers.get("least", [1e-3] * net.straight.out_features)), numbers["error"], numbers["mean_error"],
-                   numbers["shuffled_error"], from_json(InverseConfig, said["config"], str(folder)))
+        with read_from(folder):
+            numbers = table(said.get("numbers"), "numbers")
+            mean, std, least = (np.array([number(v, name) for v in values]) for name, values in (
+                ("mean", numbers["mean"]), ("std", numbers["std"]),
+                ("least", numbers.get("least", [1e-3] * len(numbers["mean"])))))  # earlier ones had one floor for all
+            error, plain, shuffled = (number(numbers.get(name), name, 0) for name in ("error", "mean_error", "shuffled_error"))
+            config = from_json(InverseConfig, said["config"], str(folder))
+            net = built(lambda: Pair(len(mean)), {"actions": len(mean)}, read_tensors(folder), folder)
+            return cls(net.eval().requires_grad_(False), mean, std, least, error, plain, shuffled, config)
 
 
 def train_inverse(pairs: Pairs, config: InverseConfig | None = None, *, seed: int = 0, folder: Path | None = None,

@@ -13,12 +13,14 @@ from jaxtyping import Float, Int64, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from ..checkpoint import fill, read_tensors, write
+from ..checkpoint import built, read_tensors, write
 from ..config import from_json, to_json
 from ..data.sampling import batch_indices
 from ..data.transforms import floors
 from ..errors import DataError
-from .fitting import FORMAT, Progress, fit, same, seeded
+from ..reading import whole
+from .bottleneck import Discrete
+from .fitting import FORMAT, Progress, fit, read_from, same, seeded
 from .latent import GRID, LatentConfig, LatentNet
 from .pairs import Pairs, digest, picture
 
@@ -40,6 +42,12 @@ class LatentActions:
     def width(self) -> int:
         """Numbers of a latent action."""
         return self.net.bottleneck.width
+
+    @property
+    def names(self) -> int | None:
+        """How many different latent actions there can be; None where they are continuous."""
+        bottleneck = self.config.bottleneck
+        return bottleneck.codes**bottleneck.tokens if isinstance(bottleneck, Discrete) else None
 
     def of(self, pairs: Pairs) -> Float[ndarray, "M D"]:
         """The latent action of each pair."""
@@ -79,10 +87,13 @@ class LatentActions:
     def load(cls, folder: Path) -> LatentActions:
         """Raises CheckpointError if the folder holds no latent actions or is damaged."""
         said = same(folder, {"kind": "latent"})
-        config = from_json(LatentConfig, said["config"], str(folder))
-        net = LatentNet(config, *said["shape"])
-        fill(net, read_tensors(folder), folder)
-        return cls(net.eval().requires_grad_(False), config, said["seed"], said["supervised"])
+        with read_from(folder):
+            config = from_json(LatentConfig, said["config"], str(folder))
+            side, actions = (whole(value, "shape", 1) for value in said["shape"])
+            sizes = {"actions": actions, "channels": config.channels, "kernels": config.kernels}
+            net = built(lambda: LatentNet(config, side, actions), sizes, read_tensors(folder), folder)
+            return cls(net.eval().requires_grad_(False), config, whole(said["seed"], "seed", high=2**63),
+                       whole(said["supervised"], "supervised"))
 
 
 def train_latent(pairs: Pairs, config: LatentConfig | None = None, *, seed: int = 0, folder: Path | None = None,

@@ -42,12 +42,14 @@ def inverse_labeller(inverse: Inverse, action: ActionSpec) -> Labeller:
     return Labeller("inverse", min(inverse.config.gaps), lambda pairs: np.clip(inverse.of(pairs), low, high), action, about)
 
 
-def latent_labeller(latent: LatentActions) -> Labeller:
-    """Latent actions: numbers without unit, comparable only with those of the same labeller."""
+def latent_labeller(latent: LatentActions, measures: Mapping[str, Any] | None = None) -> Labeller:
+    """Latent actions: numbers without unit, comparable only with those of the same labeller. `measures`: JSON values that say
+    how good they are on what is labelled."""
     names = tuple(f"latent {number}" for number in range(latent.width))
     limit = 8.0
     spec = ActionSpec(names, (-limit,) * latent.width, (limit,) * latent.width, ("latent",) * latent.width, "delta")
-    about = {"bottleneck": type(latent.config.bottleneck).__name__, "known actions": latent.supervised, "seed": latent.seed}
+    about = {"bottleneck": type(latent.config.bottleneck).__name__, "known actions": latent.supervised, "seed": latent.seed,
+             **(measures or {})}
     return Labeller("latent", latent.config.gap, lambda pairs: np.clip(latent.of(pairs), -limit, limit), spec, about)
 
 

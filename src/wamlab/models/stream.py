@@ -21,6 +21,7 @@ from ..types import VIDEO, Batch, Context, Given, Prediction, Query
 from .base import WorldActionModel
 from .network import Network
 from .sampling import sample
+from .settings import checked
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class StreamWAM(WorldActionModel):
 
     def __init__(self, config: Streams, task_spec: TaskSpec):
         super().__init__()
-        self.config, self.task_spec, self.coupling = config, task_spec, config.coupling
+        self.config, self.task_spec, self.coupling = checked(config), task_spec, config.coupling
         self.history, self.chunk = config.history, config.chunk
         self.processes = {"future": config.future, "action": config.action}
         self.has_future = "future" in self.coupling.streams
