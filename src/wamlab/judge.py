@@ -18,6 +18,7 @@ from .data.store import EpisodeStore, store_name
 from .errors import DataError
 from .evaluate import answer_file
 from .evaluate.branches import Branches, Futures
+from .evaluate.card import LACKING
 from .evaluate.conformance.gate import root
 from .evaluate.demonstrations import oracle_replay
 from .evaluate.evidence import Answers
@@ -27,7 +28,7 @@ from .evaluate.marks import null_answers, null_plans, unique
 from .evaluate.metrics import Evidence, Metric, get
 from .evaluate.protocol import terms_of
 from .evaluate.readout import Readout
-from .evaluate.recorded import Key, given_answers, imagined_futures
+from .evaluate.recorded import Key, given_answers, imagined_futures, lacks
 from .evaluate.run_cards import branches_of, settings
 from .evaluate.score import compare_success, evidence_of, score_branches, score_nulls, score_readout, score_rollouts
 from .evaluate.statistics import clopper_pearson
@@ -243,5 +244,6 @@ def build(*, out: Path, rollouts: Rollouts, models: Mapping[str, WorldActionMode
               for (name, _), store in rollouts.items()}
     cards = {"capabilities": {name: [asdict(c) for c in manifest(model.answers())] for name, model in models.items()},
              "protocol": {truth.spec.task: terms_of(truth).to_json() for truth in branches.values()}}
+    cards[LACKING] = lacks(scores, models, imagined, answers, branches, readouts)
     return EvalLog(dict(provenance) | cards | ({"counterfactual": facts} if facts else {}), tuple(scores),
                    {name: curves_of(header) for name, header in headers.items()}, arrays, places, dict(timings))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -53,7 +53,7 @@ class Command:
     """print a JSON document"""
 
     def __call__(self) -> None:
-        from ..evaluate.card import HEADLINES, SIBLINGS, Card, card_of
+        from ..evaluate.card import HEADLINES, SIBLINGS, Card
 
         if (self.run is None) == (self.records is None):
             raise WamError("it takes either a run or a file of records", where="wam card", expected="RUN or --from FILE",
@@ -61,10 +61,7 @@ class Command:
         if self.records is not None:
             from ..evaluate import records
 
-            found = records.load(self.records)
-            evidence = found.evidence
-            cards: tuple[Card, ...] = (card_of(evidence.model, evidence.spec.task, found.scores(self.mode),
-                                               found.capabilities(), replace(found.terms, mode=self.mode)),)
+            cards: tuple[Card, ...] = (records.load(self.records).card(self.mode),)
         else:
             from ..evaluate.card import from_log
             from ..evaluate.log import EvalLog

@@ -88,6 +88,8 @@ ACTIONS: dict[str, Change] = {
 """by name, in the order in which they are tried; the first is the factual one"""
 STANDARD = tuple(ACTIONS)
 """the nine actions of protocol CC-1.0"""
+OFFERED = ("factual", "null", "dose 0.5", "reverse", "turn +90", "turn -90")
+"""whose true futures are offered, as far as the branches have them"""
 LATE = ("late stop", "late turn")
 ACTIONS |= {"late stop": late(dose(0)), "late turn": late(turn(1))}
 

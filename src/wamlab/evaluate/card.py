@@ -9,8 +9,10 @@ from typing import Any
 from .log import EvalLog, Score
 from .manifest import NO_FUTURE, Capability
 from .protocol import VERSION, Terms
-from .verdict import Verdict, decide
+from .verdict import NOT_LOOKED_AT, Verdict, decide
 
+LACKING = "lacking"
+"""where a log's provenance says, per "model/task", what the evidence lacks"""
 HEADLINES = ("cc", "cc.robot", "cc.object", "f2a", "f2a.robot", "f2a.object", "success", "fcs")
 """both directions, and success as foreseen beside success; never one number for all"""
 SIBLINGS = ("identification", "identification.chance", "false_effect", "miss", "cc.robot.gain", "cc.object.gain", "cc.ceiling",
@@ -48,20 +50,27 @@ class Card:
 
 
 def card_of(model: str, task: str, scores: Iterable[Score], capabilities: Sequence[Capability] = (),
-            terms: Terms | None = None) -> Card:
-    """The card from scores, of whatever model and task they are; only this one's count."""
+            terms: Terms | None = None, lacking: Sequence[str] = ()) -> Card:
+    """The card from scores, of whatever model and task they are; only this one's count.
+
+    Args:
+        lacking: what the evidence behind them lacks for a verdict in the model's favour (see `sufficiency`).
+    """
     mine = tuple(s for s in scores if s.model == model and s.task == task)
-    return Card(model, task, decide(mine, imagines(mine, capabilities)), mine, tuple(capabilities), terms)
+    return Card(model, task, decide(mine, imagines(mine, capabilities), lacking), mine, tuple(capabilities), terms)
 
 
 def from_log(log: EvalLog) -> tuple[Card, ...]:
-    """The cards in a log: one per model that has capabilities in its provenance, and task."""
+    """The cards in a log: one per model that has capabilities in its provenance, and task. Without a word about what its
+    evidence lacks, none speaks for a model."""
     abilities: Mapping[str, Any] = log.provenance.get("capabilities", {})
     terms: Mapping[str, Any] = log.provenance.get("protocol", {})
+    lacking: Mapping[str, Sequence[str]] = log.provenance.get(LACKING, {})
     names = list(abilities) or list(dict.fromkeys(s.model for s in log.scores if s.metric == "success" and "/" not in s.model))
     tasks = list(dict.fromkeys(s.task for s in log.scores if s.model in names))
     return tuple(card_of(name, task, log.scores, [Capability(**c) for c in abilities.get(name, ())],
-                         Terms.from_json(terms[task]) if task in terms else None) for name in names for task in tasks)
+                         Terms.from_json(terms[task]) if task in terms else None,
+                         tuple(lacking.get(f"{name}/{task}", (NOT_LOOKED_AT,)))) for name in names for task in tasks)
 
 
 def imagines(scores: Sequence[Score], capabilities: Sequence[Capability] = ()) -> bool:

@@ -22,13 +22,12 @@ from ..models.base import WorldActionModel
 from ..simulators import Simulator, make
 from ..spec import check
 from ..types import IMAGINE_AND_ACT, INVERSE_DYNAMICS, POLICY, Context, Given
+from .actions import OFFERED
 from .branch_data import Branches
 from .branches import revisit
 from .manifest import NOT_OFFERED
 from .metrics.base import Answers
 
-OFFERED = ("factual", "null", "dose 0.5", "reverse", "turn +90", "turn -90")
-"""whose true futures are offered, as far as the branches have them"""
 SHAM = 1 / 255
 """how much a sham change adds to every other pixel"""
 Progress = Callable[[int, int], None]

@@ -15,6 +15,8 @@ from ..errors import DataError
 from .branch_data import Branches
 
 VERSION = "CC-1.0"
+EDITION = 2
+"""of its text: what a verdict needs beside its intervals; no number depends on it"""
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,17 @@ Records are a sender's word. Nothing here proves them; it refuses what cannot al
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 
 import numpy as np
 from numpy import ndarray
 
-from ..spec import EntitySpec
 from .metrics import Answers, Effects, Foresight
 from .metrics.base import positions, sigma
 from .record_head import Sheet
 from .record_lines import Line
+from .record_states import SIDES
+from .sufficiency import WORDS
 
 APART = 5.0
 """stated and recomputed sigma may differ by this factor: sigma is over all steps, and records hold only those at the offsets"""
@@ -22,8 +24,8 @@ FAR = 1e6
 """sigma; no state is farther from its start"""
 SAME = 1e-3
 """of the tolerance; states that are nearer to each other are one"""
-SIDES: Mapping[str, tuple[str, ...]] = {"effect": ("imagined", "real", "ceiling"), "late": ("imagined", "real", "ceiling"),
-                                        "answer": ("offered", "consequence"), "plan": ("imagined", "real", "ceiling")}
+EQUAL = 1e-6
+"""of the true motion's energy; nearer to the truth, an imagination is a copy of it, or the truth one of the imagination"""
 OWNER = {"effect": ("context", "action"), "late": ("context", "action"), "answer": ("context", "action"),
          "plan": ("episode", "chunk")}
 Moves = Mapping[str, ndarray]
@@ -42,8 +44,7 @@ def check(sheet: Sheet, effects: Effects | None, late: Effects | None, answers: 
     _contexts(sheet, kinds)
     units = _units(sheet, effects, late, answers, plans)
     for kind in kinds:
-        for line in sheet.lines[kind]:
-            _near(sheet, line, kind, units)
+        _near(sheet, kind, units)
         _copies(sheet, kind)
     if effects is not None and answers is not None:
         _truths(sheet)
@@ -105,23 +106,27 @@ def _moves(start: Moves, real: Moves) -> Moves:
     return {name: value - start[name][:, None, None] for name, value in real.items()}
 
 
-def _sides(sheet: Sheet, line: Line, kind: str) -> dict[str, dict[str, ndarray]]:
-    """The states of a line: start [D] and its futures [T, D] per entity."""
-    entities = sheet.spec.entities
-    steps = line.steps("real", entities[0]) if kind == "plan" else len(sheet.terms.offsets)
-    futures = {side: line.states(side, entities, steps) for side in SIDES[kind] if side in line.table}
-    return {"start": line.states("start", entities, None)} | futures
+def _table(lines: Sequence[Line], side: str) -> ndarray:
+    """One side of some lines, which were all read: starts [L, W] or futures [rows, W], entities side by side."""
+    found = [line.table[side] for line in lines]
+    return np.stack(found) if side == "start" else np.concatenate(found)
 
 
-def _near(sheet: Sheet, line: Line, kind: str, units: Mapping[str, float]) -> None:
-    states = _sides(sheet, line, kind)
-    for side in states.keys() - {"start"}:
-        for entity in sheet.spec.entities:
-            away = states[side][entity.name] - states["start"][entity.name]
-            far = float(np.abs(away[..., :positions(entity)]).max())
-            if far > FAR * units[entity.name]:
-                raise line.fault(f"{side} of {entity.name} is out of this world", side, f"within {FAR:g} sigma of its start",
-                                 f"{far:g} away, with sigma {units[entity.name]:g}", "mend the state, or its unit")
+def _near(sheet: Sheet, kind: str, units: Mapping[str, float]) -> None:
+    lines, edges = sheet.lines[kind], np.cumsum([0, *(len(e.channels) for e in sheet.spec.entities)])
+    for side in SIDES[kind]:
+        told = [line for line in lines if side in line.table]
+        if not told:
+            continue
+        owner = np.repeat(np.arange(len(told)), [len(line.table[side]) for line in told])
+        away = np.abs(_table(told, side) - _table(told, "start")[owner])
+        for entity, edge in zip(sheet.spec.entities, edges, strict=False):
+            far = away[:, edge:edge + positions(entity)].max(1)
+            if far.max() > FAR * units[entity.name]:
+                row = int((far > FAR * units[entity.name]).argmax())
+                raise told[owner[row]].fault(
+                    f"{side} of {entity.name} is out of this world", side, f"within {FAR:g} sigma of its start",
+                    f"{far[row]:g} away, with sigma {units[entity.name]:g}", "mend the state, or its unit")
 
 
 def _copies(sheet: Sheet, kind: str) -> None:
@@ -134,11 +139,13 @@ def _copies(sheet: Sheet, kind: str) -> None:
             raise line.fault(f"{owner} {line.word(owner)} tells its {part} {line.word(part)} twice", part, "each once",
                              f"again as on {parts[line.word(part)].where}", "leave one out")
         parts[line.word(part)] = line
-    seen: dict[tuple[bytes, ...], str] = {}
+    unit = np.concatenate([np.full(len(e.channels), SAME * e.tolerance) for e in sheet.spec.entities])
+    sides = ("start", *(side for side in SIDES[kind] if side != "ceiling"))
+    seen: dict[bytes, str] = {}
     for name, parts in groups.items():
         lines = list(parts.values()) if kind == "plan" else [parts[key] for key in sorted(parts)]
-        content = tuple(_key(sheet.spec.entities, states) for line in lines
-                        for side, states in _sides(sheet, line, kind).items() if side != "ceiling")
+        numbers = np.concatenate([np.atleast_2d(line.table[side]) for line in lines for side in sides if side in line.table])
+        content = blake2b((np.round(numbers / unit) + 0.0).tobytes(), digest_size=16).digest()
         if content in seen:
             raise lines[0].fault(f"{owner} {name} is {owner} {seen[content]} under another name", owner,
                                  f"every {owner} once", f"start and futures as those of {seen[content]}",
@@ -146,24 +153,25 @@ def _copies(sheet: Sheet, kind: str) -> None:
         seen[content] = name
 
 
-def _key(entities: Sequence[EntitySpec], states: Moves) -> bytes:
-    return b"".join((np.round(states[e.name] / (SAME * e.tolerance)) + 0.0).tobytes() for e in entities)
-
-
 def _truths(sheet: Sheet) -> None:
     """What is offered is what really comes of that action in that context."""
     effects = {(line.word("context"), line.word("action")): line for line in sheet.lines["effect"]}
-    for line in sheet.lines["answer"]:
-        other = effects.get((line.word("context"), line.word("action")))
-        if other is None:
-            continue
-        mine, theirs = _sides(sheet, line, "answer"), _sides(sheet, other, "effect")
-        for side, true in (("start", "start"), ("offered", "real")):
-            for entity in sheet.spec.entities:
-                one, two = mine[side][entity.name], theirs[true][entity.name]
-                if not np.allclose(one, two, rtol=1e-6, atol=SAME * entity.tolerance):
-                    raise line.fault(f"{side} of {entity.name} is not what its effect tells", side,
-                                     f"{true} on {other.where}: {two.tolist()}", one.tolist(),
+    pairs = [(line, other) for line in sheet.lines["answer"]
+             if (other := effects.get((line.word("context"), line.word("action")))) is not None]
+    if not pairs:
+        return
+    mine, theirs = ([pair[n] for pair in pairs] for n in (0, 1))
+    slack = np.concatenate([np.full(len(e.channels), SAME * e.tolerance) for e in sheet.spec.entities])
+    for side, true in (("start", "start"), ("offered", "real")):
+        one, two = _table(mine, side), _table(theirs, true)
+        wrong = (np.abs(one - two) > slack + 1e-6 * np.abs(two)).reshape(len(pairs), -1, len(slack))
+        if wrong.any():
+            number, _, column = np.argwhere(wrong)[0]
+            width = np.cumsum([len(e.channels) for e in sheet.spec.entities])
+            name = sheet.spec.entities[int(np.searchsorted(width, column, "right"))].name
+            told, other = (line.table[s] for line, s in ((mine[number], side), (theirs[number], true)))
+            raise mine[number].fault(f"{side} of {name} is not what its effect tells", side,
+                                     f"{true} on {theirs[number].where}: {other.tolist()}", told.tolist(),
                                      "offer the true future of that action from that saved state")
 
 
@@ -178,3 +186,19 @@ def _noise(sheet: Sheet, effects: Effects | None, units: Mapping[str, float]) ->
                                    f"at most {most:g} (sigma, or the largest displacement among the ceilings)",
                                    f"{sheet.noise[entity.name]:g}", "state the noise where nothing moves, or leave it out")
 
+
+
+def unproven(sheet: Sheet, effects: Effects | None) -> tuple[str, ...]:
+    """What a sender's records lack beside the evidence's own minimum: contexts numbered before they were asked, and an
+    imagination that is not the truth itself."""
+    found, names = [], list(dict.fromkeys(line.word("context") for line in sheet.lines["effect"]))
+    if {*names} not in ({*map(str, range(first, first + len(names)))} for first in (0, 1)):
+        found.append(f"the contexts are not numbered from 0 without gaps, as they were drawn: {', '.join(names[:6])}, ...")
+    if effects is not None and names:
+        away = {e.name: e for e in sheet.spec.of_group("robot", "object", "articulation") if e.name in effects.real}
+        left = sum(float(((effects.imagined[name] - effects.real[name]) ** 2).sum()) for name in away)
+        size = sum(float(((effects.real[name] - effects.start[name][:, None, None]) ** 2).sum()) for name in away)
+        if size > 0 and left < EQUAL * size:
+            found.append("what was imagined is what truly happened, to the last digits: no measured truth is that near to an "
+                         "imagination")
+    return tuple(WORDS + why for why in found)

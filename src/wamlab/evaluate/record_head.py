@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeGuard, get_args
@@ -11,7 +13,8 @@ from ..errors import DataError, SpecError
 from ..spec import ActionSpec, EntitySpec, Group, TaskSpec
 from .metrics.base import NEEDS
 from .protocol import VERSION, Terms
-from .record_lines import FIELDS, LARGEST, Line, rows
+from .record_lines import FIELDS, Line, rows
+from .record_states import LARGEST
 
 HEAD = (*(f.name for f in fields(Terms)), "model", "entities", "imagines", "noise", "missing", "digest")
 UNLIKE = 100.0
@@ -43,31 +46,50 @@ def read_lines(path: Path) -> Sheet:
         DataError: naming line and field, if the file is missing, empty, no JSON, does not begin with a protocol of this
             version, or names kinds and fields that are not known.
     """
-    found = list(rows(path))
-    if not found or found[0].table.get("record") != "protocol":
-        raise DataError("the file does not begin with its protocol", where=f"{found[0].where}, field record" if found else path,
+    stream = rows(path)
+    head = next(stream, None)
+    if head is None or head.table.get("record") != "protocol":
+        raise DataError("the file does not begin with its protocol", where=f"{head.where}, field record" if head else path,
                         expected='{"record": "protocol", "version": ..., "model": ..., "entities": [...], ...}',
-                        got=str(found[0].table.get("record"))[:60] if found else "an empty file",
+                        got=str(head.table.get("record"))[:60] if head else "an empty file",
                         fix="put the line of the protocol first")
-    head = found[0]
     if head.table.get("version") != VERSION:
         raise head.fault("the records follow another version of the protocol", "version", VERSION, head.table.get("version"))
     head.only(HEAD)
     entities = _entities(head)
     terms = _terms(head, entities)
     lines: dict[str, list[Line]] = {kind: [] for kind in FIELDS}
-    for row in found[1:]:
-        kind = row.table.get("record")
-        if not isinstance(kind, str) or kind not in lines:
-            raise row.fault("a record of an unknown kind", "record", ", ".join(FIELDS), repr(kind))
-        row.only(FIELDS[kind])
-        lines[kind].append(row)
+    with uncollected():
+        _sort(stream, lines, entities, len(terms.offsets))
     missing = head.words("missing") if "missing" in head.table else {}
     for need in missing:
         if need not in NEEDS:
             raise head.fault("missing names what is no evidence", "missing", ", ".join(NEEDS), need)
     spec = TaskSpec(terms.task, "", ("main",), (1, 1), (), ActionSpec((), (), (), ()), entities, 1.0, 1)
     return Sheet(head, head.word("model"), terms, spec, lines, head.flag("imagines"), _noise(head, entities), missing)
+
+
+def _sort(stream: Iterator[Line], lines: Mapping[str, list[Line]], entities: tuple[EntitySpec, ...], steps: int) -> None:
+    """Put every line with its kind. Raises DataError for kinds and fields that are not known."""
+    for row in stream:
+        kind = row.table.get("record")
+        if not isinstance(kind, str) or kind not in lines:
+            raise row.fault("a record of an unknown kind", "record", ", ".join(FIELDS), repr(kind))
+        row.only(FIELDS[kind])
+        row.settle(kind, entities, steps)
+        lines[kind].append(row)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without looking for circles among objects: hundreds of thousands of them are made, in none of which is one."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 def _terms(head: Line, entities: tuple[EntitySpec, ...]) -> Terms:

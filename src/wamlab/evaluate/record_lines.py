@@ -17,7 +17,9 @@ import numpy as np
 from numpy import ndarray
 
 from ..errors import DataError
+from ..reading import regular
 from ..spec import EntitySpec
+from .record_states import LARGEST, SIDES, numbers, split
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "effect": ("context", "action", "start", "imagined", "real", "stratum", "uncertainty", "step", "ceiling"),
@@ -31,17 +33,39 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 """what a record of each kind may hold"""
 FIX = "write the line as docs/protocol-cc-1.0.md says under Records"
-LARGEST = 1e12
-"""no state is larger, in whatever unit: squares of it are still exact enough to be summed"""
 FENCE = "```"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Line:
     """One record with its place in the file, read with its fields checked."""
 
-    where: str
-    table: Mapping[str, Any]
+    path: Path
+    at: int
+    """number of the line"""
+    table: dict[str, Any]
+
+    @property
+    def where(self) -> str:
+        return f"{self.path}, line {self.at}"
+
+    def settle(self, kind: str, entities: Sequence[EntitySpec], steps: int) -> None:
+        """Keep the states as arrays, entities side by side, in place of lists ten times their size. What is not as it should be
+        stays as it was told, so that whoever asks for it says what is wrong.
+
+        Args:
+            steps: rows of a future; a plan has as many as its first entity.
+        """
+        for name in (*SIDES.get(kind, ()), *(("start",) if kind in SIDES and kind != "control" else ())):
+            table = self.table.get(name)
+            if not isinstance(table, dict) or len(table) != len(entities):
+                continue
+            rows: list[Any] = [table.get(e.name) for e in entities]
+            if name == "start":
+                rows = [[row] for row in rows]
+            count = 1 if name == "start" else steps if kind != "plan" else len(rows[0]) if isinstance(rows[0], list) else 0
+            if count and (found := numbers(rows, [len(e.channels) for e in entities], count)) is not None:
+                self.table[name] = found[0] if name == "start" else found
 
     def fault(self, problem: str, name: str, expected: object, got: object, fix: str = FIX) -> DataError:
         return DataError(problem, where=f"{self.where}, field {name}", expected=expected, got=str(got)[:200], fix=fix)
@@ -92,6 +116,8 @@ class Line:
     def steps(self, name: str, entity: EntitySpec) -> int:
         """How many rows the first entity's future has."""
         table = self.table.get(name)
+        if isinstance(table, ndarray):
+            return len(table)
         rows = table.get(entity.name) if isinstance(table, dict) else None
         if not isinstance(rows, list) or not rows:
             raise self.fault(f"{name} has no steps", name, f"rows of states of {entity.name}", repr(rows))
@@ -105,6 +131,10 @@ class Line:
                 finite number.
         """
         table, names = self.table.get(name), [e.name for e in entities]
+        if isinstance(table, ndarray) and (table.ndim == 1 if steps is None else len(table) == steps and table.ndim == 2):
+            return split(table, entities)
+        if isinstance(table, ndarray):
+            table = {name: value.tolist() for name, value in split(table, entities).items()}
         if not isinstance(table, dict):
             raise self.fault(f"{name} is missing", name, "a table of states per entity", repr(table))
         for wrong in sorted({*names} ^ {*table}):
@@ -149,22 +179,29 @@ def rows(path: Path) -> Iterator[Line]:
     Raises:
         DataError: naming the line, if the file cannot be read or a line is no JSON object.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError("the records cannot be read", where=path, got=error, fix="give a file of JSON lines") from error
-    numbered = list(enumerate(text.split("\n"), 1))  # not splitlines: JSON strings may hold other ends of lines
-    for number, row in _fenced(path, numbered) if path.suffix == ".md" else numbered:
+    decode = json.JSONDecoder(object_pairs_hook=_once).decode
+    for number, row in _fenced(path) if path.suffix == ".md" else _numbered(path):
         if row.strip():
             where = f"{path}, line {number}"
             try:
-                table = json.loads(row, object_pairs_hook=_once)
+                table = decode(row)
             except (ValueError, RecursionError) as error:
                 raise DataError("a line is no JSON", where=where, expected="one JSON object a line", got=str(error)[:200],
                                 fix=FIX) from error
             if not isinstance(table, dict):
                 raise DataError("a line is no record", where=where, expected="a JSON object", got=row[:60], fix=FIX)
-            yield Line(where, table)
+            yield Line(path, number, table)
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a file, one at a time. They end with line feeds alone: JSON strings may hold other ends of lines."""
+    try:
+        with regular(path).open("rb") as file:
+            for number, row in enumerate(file, 1):
+                yield number, row.decode("utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError, DataError) as error:
+        raise DataError("the records cannot be read", where=path, got=getattr(error, "got", "") or error,
+                        fix="give a file of JSON lines") from error
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -174,7 +211,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _fenced(path: Path, numbered: Sequence[tuple[int, str]]) -> Sequence[tuple[int, str]]:
+def _fenced(path: Path) -> Sequence[tuple[int, str]]:
+    numbered = list(_numbered(path))
     begins = [number for number, row in numbered if row.strip() == f"{FENCE}jsonl"]
     if len(begins) != 1:
         raise DataError("the page does not hold one block of records", where=path,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,9 +11,17 @@ from ..errors import WamError
 from ..models.base import WorldActionModel
 from . import answer_file
 from .branch_data import Branches
+from .card import card_of
 from .evidence import Answers
 from .f2a import answer_branches
 from .imagining import Futures, imagine_branches
+from .log import Score
+from .manifest import manifest
+from .metrics import Evidence
+from .protocol import terms_of
+from .readout import Readout
+from .score import read_effects
+from .sufficiency import lacking
 
 Key = tuple[str, str]
 """(model, task)"""
@@ -57,3 +65,19 @@ def _each(models: Mapping[str, WorldActionModel], branches: Mapping[str, Branche
             except WamError as error:
                 why[name, task] = error.problem
     return found, why
+
+
+def lacks(scores: Sequence[Score], models: Mapping[str, WorldActionModel], imagined: Mapping[Key, Futures],
+          answers: Mapping[Key, Answers], branches: Mapping[str, Branches],
+          readouts: Mapping[str, Readout]) -> dict[str, tuple[str, ...]]:
+    """What the evidence lacks for a verdict in a model's favour, where the scores would carry one."""
+    found = {}
+    for name, task in dict.fromkeys((*imagined, *answers)):
+        abilities, truth, readout = manifest(models[name].answers()), branches[task], readouts.get(task)
+        futures = imagined.get((name, task))
+        if card_of(name, truth.spec.task, scores, abilities).verdict.words.startswith("imagines") and readout is not None:
+            made = Evidence(name, truth.spec, effects=None if futures is None else read_effects(truth, futures, readout),
+                            answers=answers.get((name, task)), scales=truth.scales())
+            wired = any(c.available for c in abilities if c.name == "a2f")
+            found[f"{name}/{truth.spec.task}"] = lacking(made, terms_of(truth), wired)
+    return found

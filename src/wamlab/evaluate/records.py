@@ -12,15 +12,17 @@ from numpy import ndarray
 
 from ..types import Episode
 from .actions import LATE, parting
+from .card import Card, card_of
 from .evidence import Trials
 from .interventions import stated
 from .log import Score
 from .manifest import NO_FUTURE, Capability
 from .metrics import Answers, Effects, Evidence, Foresight, discover
 from .protocol import Terms
-from .record_checks import check
+from .record_checks import check, unproven
 from .record_head import Sheet, read_lines
 from .record_lines import Line, told
+from .sufficiency import lacking
 from .twin import FACTUAL, Mode, twin
 
 KNOWN = frozenset({"episodes", "foresight", "effects", "answers", "trials"})
@@ -40,6 +42,13 @@ class Records:
     imagines: bool | None = None
     late: Effects | None = None
     """of actions that part half way, if the file holds them"""
+    lacking: tuple[str, ...] = ()
+    """what they lack for a verdict in the model's favour"""
+
+    def card(self, mode: Mode = "interventional") -> Card:
+        """The card of the model."""
+        return card_of(self.evidence.model, self.evidence.spec.task, self.scores(mode), self.capabilities(),
+                       replace(self.terms, mode=mode), self.lacking)
 
     def capabilities(self) -> tuple[Capability, ...]:
         """What the file says that the model does when it acts; nothing if it does not say."""
@@ -76,7 +85,7 @@ def load(path: str | Path) -> Records:
     missing |= {need: why for need, why in sheet.missing.items() if why and not (need == "effects" and failures)}
     evidence = Evidence(sheet.model, sheet.spec, episodes, foresight=foresight, effects=effects, answers=answers,
                         trials=_trials(sheet), scales=dict(sheet.terms.scales), missing=missing)
-    return Records(sheet.terms, evidence, sheet.imagines, late)
+    return Records(sheet.terms, evidence, sheet.imagines, late, (*lacking(evidence, sheet.terms), *unproven(sheet, effects)))
 
 
 def _grid(sheet: Sheet, kind: str, sides: Sequence[str]) -> tuple[list[str], dict[tuple[str, str], Line], dict[str, Any]]:
@@ -92,10 +101,12 @@ def _grid(sheet: Sheet, kind: str, sides: Sequence[str]) -> tuple[list[str], dic
             raise line.fault(f"context {key[0]} tells its action {key[1]} twice", "context, action", "each branch once",
                              f"again as on {found[key].where}")
         found[key] = line
-    contexts = list(dict.fromkeys(context for context, _ in found))
-    kinds = [name for name in allowed if kind == "effect" or any((c, name) in found for c in contexts)]
-    for context in contexts:
-        lines = [found[key] for key in found if key[0] == context]
+    groups: dict[str, list[Line]] = {}
+    for (context, _), line in found.items():
+        groups.setdefault(context, []).append(line)
+    contexts, there = list(groups), {name for _, name in found}
+    kinds = [name for name in allowed if kind == "effect" or name in there]
+    for context, lines in groups.items():
         lacking = [name for name in kinds if (context, name) not in found]
         if lacking:
             raise lines[0].fault(f"context {context} lacks branches", "action", f"every action of the protocol: {kinds}",
@@ -105,17 +116,21 @@ def _grid(sheet: Sheet, kind: str, sides: Sequence[str]) -> tuple[list[str], dic
             raise lines[-1].fault(f"context {context} is of two strata", "stratum", lines[0].word("stratum"),
                                   [line.word("stratum") for line in lines])
     steps = len(terms.offsets)
-    cells = {side: [[found[c, k].states(side, entities, steps) for k in kinds] for c in contexts] for side in sides}
-    arrays: dict[str, Any] = {side: {e.name: np.stack([np.stack([cell[e.name] for cell in row]) for row in rows])
-                                     for e in entities} for side, rows in cells.items()} if contexts else {}
+    ordered = [found[c, k] for c in contexts for k in kinds]
+
+    def table(values: list[States]) -> dict[str, ndarray]:
+        whole = {e.name: np.stack([value[e.name] for value in values]) for e in entities}
+        return {name: value.reshape(len(contexts), len(kinds), *value.shape[1:]) for name, value in whole.items()}
+
+    arrays: dict[str, Any] = {side: table([line.states(side, entities, steps) for line in ordered])
+                              for side in sides} if contexts else {}
     if contexts:
-        starts = [[found[c, k].states("start", entities, None) for k in kinds] for c in contexts]
-        for c, row in zip(contexts, starts, strict=True):
-            for k, one in zip(kinds, row, strict=True):
-                if any((one[e.name] != row[0][e.name]).any() for e in entities):
-                    raise found[c, k].fault(f"context {c} does not start from one state", "start", "the same start for all",
-                                            f"another for {k}")
-        arrays["start"] = {e.name: np.stack([row[0][e.name] for row in starts]) for e in entities}
+        starts = table([line.states("start", entities, None) for line in ordered])
+        other = np.any([(value != value[:, :1]).any(-1) for value in starts.values()], axis=0)
+        for c, k in np.argwhere(other)[:1]:
+            raise found[contexts[c], kinds[k]].fault(f"context {contexts[c]} does not start from one state", "start",
+                                                     "the same start for all", f"another for {kinds[k]}")
+        arrays["start"] = {name: value[:, 0] for name, value in starts.items()}
         arrays["kinds"], arrays["strata"] = tuple(kinds), tuple(str(found[c, kinds[0]].table.get("stratum") or "all")
                                                                 for c in contexts)
     return contexts, found, arrays
@@ -134,13 +149,14 @@ def _effects(sheet: Sheet, kind: str) -> Effects | None:
 
 def _answers(sheet: Sheet) -> Answers | None:
     contexts, _, arrays = _grid(sheet, "answer", ("offered", "consequence"))
+    known = frozenset(contexts)
     controls: dict[str, dict[str, States]] = {}
     for line in sheet.lines["control"]:
         name, context = line.word("control"), line.word("context")
         rows = controls.setdefault(name, {})
         if name not in CONTROLS:
             raise line.fault("a control that the protocol does not name", "control", list(CONTROLS), name)
-        if context not in contexts:
+        if context not in known:
             raise line.fault("a control in a context without answers", "context", "a context of the answers", context)
         if context in rows:
             raise line.fault(f"context {context} tells its control {name} twice", "control", "each once", name)

@@ -24,7 +24,7 @@ from ..reading import load_json, read_bytes, table, whole, words
 from ..simulators import make
 from ..types import Episode
 from .branch_data import Branches
-from .card import Card, from_log
+from .card import LACKING, Card, from_log
 from .evidence import Decoded, Trials
 from .interventions import Asked, attempt, intervene
 from .log import FILE, EvalLog, Score
@@ -33,10 +33,11 @@ from .marks import null_answers, null_plans, null_trials, unique
 from .metrics import Evidence, get
 from .plausibility.evidence import decode_branches, score_plausibility
 from .plausibility.fitting import decoders_for
-from .protocol import VERSION, terms_of
+from .protocol import EDITION, VERSION, terms_of
 from .readout import Readout
 from .record_writing import save
 from .score import evidence_of, score_rollouts
+from .sufficiency import lacking
 from .trials import Setting, films_of, run_trials
 from .twin import Mode
 
@@ -68,7 +69,7 @@ class Asking:
     @property
     def name(self) -> str:
         """What the numbers depend on."""
-        return f"{VERSION} {__version__} {SAMPLES} {self.mode} {self.starts} {self.plausibility}"
+        return f"{VERSION} {EDITION} {__version__} {SAMPLES} {self.mode} {self.starts} {self.plausibility}"
 
 
 def sources(folder: Path) -> dict[str, str]:
@@ -133,6 +134,7 @@ def judge(folder: Path, log: EvalLog, asking: Asking) -> EvalLog:
     branches, chosen = branches_of(folder), settings(folder)
     models = {name: model_of(folder, name, source) for name, source in sources(folder).items()}
     marks: list[Score] = []
+    lacks: dict[str, tuple[str, ...]] = {}
     for task, truth in branches.items():
         readout = Readout.load(folder / "readouts" / f"{store_name(truth.protocol.task)}.safetensors")
         marks += null_answers(truth)
@@ -153,6 +155,8 @@ def judge(folder: Path, log: EvalLog, asking: Asking) -> EvalLog:
             if episodes:
                 scores += score_rollouts(name, truth.spec, episodes, readout=readout, scales=truth.scales())
             marks += [*null_plans(made), *null_trials(made)]
+            lacks[f"{name}/{task}"] = lacking(made, terms_of(truth, SAMPLES, asking.mode),
+                                              {c.name: c.available for c in manifest(model.answers())}["a2f"])
             if asking.export is not None:
                 save(asking.export / f"{name}-{store_name(task)}.jsonl", terms_of(truth, SAMPLES), made,
                      {c.name: c.available for c in manifest(model.answers())}["plan"], asked.late)
@@ -161,7 +165,7 @@ def judge(folder: Path, log: EvalLog, asking: Asking) -> EvalLog:
     how = f"--mode {asking.mode} --starts {asking.starts}"
     facts = {"capabilities": {name: [asdict(c) for c in manifest(model.answers())] for name, model in models.items()},
              "protocol": {task: terms_of(truth, SAMPLES, asking.mode).to_json() for task, truth in branches.items()},
-             "closed loop": asking.starts,
+             LACKING: lacks, "closed loop": asking.starts,
              "command": " && ".join((str(log.provenance.get("command")), f"wam card RUN {how}"))}
     return replace(log, scores=tuple(scores), provenance=dict(log.provenance) | facts)
 

@@ -17,6 +17,9 @@ from scipy import optimize, stats
 
 from ..errors import DataError
 
+MANY = 1000
+"""units from which a bootstrap draws; more are added up in groups first"""
+
 
 class Interval(NamedTuple):
     low: float
@@ -133,6 +136,8 @@ def cluster_bootstrap(sums: Float[ndarray, "C Q"], statistic: Callable[[ndarray]
         total = float(statistic(sums.sum(0, keepdims=True))[0])
     if clusters < 3 or not np.isfinite(total):
         return None
+    sums = grouped(sums, seed)
+    clusters = len(sums)
     block = max(1, 4_000_000 // clusters)
     with np.errstate(divide="ignore", invalid="ignore"):
         values = np.concatenate([statistic(_draws(clusters, min(block, resamples - start), seed, start) @ sums)
@@ -146,6 +151,15 @@ def cluster_bootstrap(sums: Float[ndarray, "C Q"], statistic: Callable[[ndarray]
         tail = _bca_levels(values, total, left_out[np.isfinite(left_out)], tail)
     low, high = np.quantile(values, tail)
     return Estimate(total, float(low), float(high))
+
+
+def grouped(sums: Float[ndarray, "C Q"], seed: int) -> Float[ndarray, "G Q"]:
+    """At most MANY units to draw from: more of them are added up in groups of random members, which are independent as their
+    members are. The interval's width then has a relative error of about 1 / sqrt(2 MANY), and the cost stays the same."""
+    if len(sums) <= MANY:
+        return sums
+    order = np.random.default_rng([seed, len(sums)]).permutation(len(sums))
+    return np.add.reduceat(sums[order], np.arange(MANY) * len(sums) // MANY, axis=0)
 
 
 @lru_cache(maxsize=8)
@@ -187,8 +201,12 @@ def median_of_clusters(values: Float[ndarray, "N"], cluster: ndarray, *, seed: i
     if len(names) < 3:
         return None, len(names)
     order = np.argsort(values, kind="stable")
-    weight = np.cumsum(_draws(len(names), resamples, seed, 0)[:, index[order]], axis=1)
-    middle = (weight >= weight[:, -1:] / 2).argmax(1)
+    draws, block = _draws(len(names), resamples, seed, 0), max(1, 4_000_000 // len(order))
+    parts = []
+    for start in range(0, resamples, block):
+        weight = np.cumsum(draws[start:start + block, index[order]], axis=1)
+        parts.append((weight >= weight[:, -1:] / 2).argmax(1))
+    middle = np.concatenate(parts)
     low, high = np.quantile(values[order][middle], bootstrap_levels(len(names), level))
     return Estimate(float(np.median(values)), float(low), float(high)), len(names)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +20,7 @@ CEILING = 0.5
 HALLUCINATES = 0.5
 """share of what stays still that an imagination moves, above which nothing else about it counts as true"""
 STILL = ("false_effect", "false_effect.object", "false_effect.bystander")
+NOT_LOOKED_AT = "not enough evidence: whether it meets the protocol's minimum was not looked at; judge the run again"
 TRUE = {"cc.robot": "its imagined robot follows a given action", "cc.object": "its imagined object follows a given action"}
 FITS = {"specific": "its plans fit their own episode"}
 FOLLOWED = {"f2a.robot": "the robot does what an offered future shows",
@@ -35,12 +36,13 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def decide(scores: Iterable[Score], imagines: bool) -> Verdict:
+def decide(scores: Iterable[Score], imagines: bool, lacking: Sequence[str] = ()) -> Verdict:
     """The verdict on one model and task.
 
     Args:
         scores: of that model on that task; those that are not needed are not looked at.
         imagines: whether it imagines when it acts.
+        lacking: what the evidence lacks for a verdict that speaks for the model (see `sufficiency`).
     """
     if not imagines:
         return Verdict("no future at test time", ("it acts without imagining, by its wiring",))
@@ -52,6 +54,8 @@ def decide(scores: Iterable[Score], imagines: bool) -> Verdict:
     if true == "no":
         return Verdict("decorative future", reasons)
     if true == "yes" and not phantoms and follows != "unknown":
+        if lacking:
+            return Verdict("not enough evidence", (*reasons, *lacking))
         return Verdict("imagines and follows it" if follows == "yes" else "imagines but acts on its own", reasons)
     return Verdict("not enough evidence", reasons)
 

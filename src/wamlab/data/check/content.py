@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -16,6 +15,8 @@ BLACK = 6.0
 """mean grey value below which a picture shows nothing"""
 FROZEN = 3
 """steps in a row in which the picture does not change while the robot moves"""
+CHUNK = 32
+"""pictures that are looked at together"""
 FLAGS = {1: "frozen", 2: "black", 4: "late", 8: "missing"}
 
 
@@ -72,7 +73,12 @@ def check_times(record: Record, source: Source) -> list[Finding]:
 
 def energy(frames: ndarray) -> Float64[ndarray, "T"]:
     """Mean absolute change from each picture to the next, in grey values."""
-    return np.array([np.abs(after.astype(np.int32) - before).mean() for before, after in pairwise(frames)])
+    out = np.zeros(max(len(frames) - 1, 0))
+    for start in range(0, len(out), CHUNK):
+        before, after = frames[start:start + CHUNK][:len(out) - start], frames[start + 1:start + CHUNK + 1]
+        apart = np.maximum(before, after) - np.minimum(before, after)  # of unsigned numbers, without a wider type
+        out[start:start + CHUNK] = apart.reshape(len(apart), -1).mean(1)
+    return out
 
 
 def check_pictures(record: Record, bright: Mapping[str, Float64[ndarray, "T1"]], moving: Bool[ndarray, "T"],
@@ -107,9 +113,7 @@ def check_pictures(record: Record, bright: Mapping[str, Float64[ndarray, "T1"]],
 
 def longest_run(marks: Bool[ndarray, "T"], least: int) -> int | None:
     """Start of the first run of at least `least` marks in a row; None if there is none."""
-    run = 0
-    for number, mark in enumerate(marks):
-        run = run + 1 if mark else 0
-        if run >= least:
-            return number - run + 1
-    return None
+    edges = np.diff(np.concatenate([[0], marks.astype(np.int8), [0]]))
+    begins, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    long = np.flatnonzero(ends - begins >= least)
+    return int(begins[long[0]]) if len(long) else None

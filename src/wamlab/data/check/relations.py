@@ -4,7 +4,7 @@ episode, and what would have to be done to an episode's actions to make it fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from ..formats.semantics import CLEAR, explained
 from .finding import Finding, listing
+from .moments import Model, Moments, fold_of
 from .source import Record, Source
 
 GOOD, BAD, SURE = 0.6, 0.0, 0.85
@@ -47,18 +48,20 @@ def check_actions(episodes: Sequence[Numbers], source: Source) -> list[Finding]:
                              "absolute" if source.kind == "delta" else "delta", "set the spec's action kind"))
     change = by_change >= by_value
     targets = [np.diff(e.record.state, axis=0) if change else e.record.state[1:] for e in usable]
-    actions = [e.record.action for e in usable]
-    scores = _held_out(actions, targets)
+    fits = Fits([e.record.action for e in usable], targets)
+    scores = fits.held_out()
     typical = np.median(scores, 0)
     for number, e in enumerate(usable):
-        strict = (typical > GOOD) & _concerned(number, actions, targets)
+        strict = (typical > GOOD) & fits.concerned(number)
         doubtful = np.flatnonzero(strict & (1 - scores[number] > 4 * (1 - typical) + 0.02))
-        reason = _reason(number, actions, targets, doubtful, source) if len(doubtful) else ""
+        reason = _reason(number, fits, doubtful, source) if len(doubtful) else ""
         state = e.record.state
         if change and state.shape[1] == e.record.action.shape[1] and \
                 (np.abs(e.record.action - state[1:]) < 0.05 * np.maximum(state.std(0), 1e-9)).mean() > 0.9:
             reason, doubtful = ": its actions are positions, not changes", np.arange(state.shape[1])
         broken = np.flatnonzero(strict & (typical > SURE) & (scores[number] < BAD))
+        if len(broken) and change:
+            broken = broken[fits.unhindered(number)[broken] < BAD]
         if reason or len(broken):
             channels = doubtful if reason else broken
             names = listing(source.state_names[channel] for channel in channels)
@@ -69,14 +72,49 @@ def check_actions(episodes: Sequence[Numbers], source: Source) -> list[Finding]:
     return found
 
 
-def fit_linear(inputs: Sequence[ndarray], outputs: Sequence[ndarray], strength: float = 1e-6) -> Callable[[ndarray], ndarray]:
-    """A linear map with offset from inputs to outputs, least squares with a ridge of `strength`."""
-    x, y = np.concatenate(inputs), np.concatenate(outputs)
-    mean, scale, offset = x.mean(0), x.std(0), y.mean(0)
-    scale = np.where(scale > 0, scale, 1)
-    z = (x - mean) / scale
-    weights = np.linalg.solve(z.T @ z + strength * len(z) * np.eye(z.shape[1]), z.T @ (y - offset))
-    return lambda values: (values - mean) / scale @ weights + offset
+class Fits:
+    """Linear fits from actions to what the state does, with single episodes or folds of them left out.
+
+    Args:
+        actions, targets: per episode [T, A] and [T, P].
+    """
+
+    def __init__(self, actions: Sequence[ndarray], targets: Sequence[ndarray]):
+        self.actions, self.targets = actions, targets
+        self.whole = Moments.of(actions, targets)
+        self.spread = np.concatenate(targets).var(0)
+        self.usual = 0.1 * np.median([target.var(0) for target in targets], 0)
+
+    def without(self, episodes: Sequence[int]) -> Model:
+        """The fit over all other episodes."""
+        own = Moments.of([self.actions[n] for n in episodes], [self.targets[n] for n in episodes], self.whole.origin)
+        return (self.whole - own).fit()
+
+    def held_out(self, folds: int = 8) -> Float64[ndarray, "E P"]:
+        """How well each episode follows from a fit over the episodes of the other folds."""
+        scores = np.empty((len(self.actions), self.targets[0].shape[1]))
+        for members in fold_of(len(self.actions), folds):
+            model = self.without(members)
+            for n in members:
+                scores[n] = self.judge(n, model(self.actions[n]))
+        return scores
+
+    def judge(self, number: int, predicted: ndarray) -> Float64[ndarray, "P"]:
+        return _score(predicted, self.targets[number], np.maximum(self.targets[number].var(0), 0.05 * self.spread))
+
+    def concerned(self, number: int) -> ndarray:
+        """Per state channel: whether it varies in this episode, or should by the fit over the others."""
+        varies = self.targets[number].var(0) > self.usual
+        if varies.all():
+            return varies
+        return np.asarray(varies | (self.without([number])(self.actions[number]).var(0) > self.usual))
+
+    def unhindered(self, number: int) -> Float64[ndarray, "P"]:
+        """The score without the steps in which the state moved as it should, only less far: an obstacle stood in its way."""
+        predicted, true = self.without([number])(self.actions[number]), self.targets[number]
+        slack = 0.1 * np.sqrt(self.spread)
+        hindered = (true * np.sign(predicted) > -slack) & (np.abs(true) < np.abs(predicted) + slack)
+        return self.judge(number, np.where(hindered, true, predicted))
 
 
 def _score(predicted: ndarray, true: ndarray, spread: ndarray) -> ndarray:
@@ -84,33 +122,9 @@ def _score(predicted: ndarray, true: ndarray, spread: ndarray) -> ndarray:
     return 1 - ((predicted - true) ** 2).mean(0) / np.maximum(spread, 1e-12)
 
 
-def _held_out(inputs: Sequence[ndarray], outputs: Sequence[ndarray], folds: int = 8, strength: float = 1e-6) -> Float64[ndarray,
-                                                                                                                        "E P"]:
-    """How well each episode follows from a fit over the others."""
-    scores = np.empty((len(inputs), outputs[0].shape[1]))
-    for fold in range(min(folds, len(inputs))):
-        out = [n for n in range(len(inputs)) if n % min(folds, len(inputs)) == fold]
-        rest = [n for n in range(len(inputs)) if n not in out]
-        model = fit_linear([inputs[n] for n in rest], [outputs[n] for n in rest], strength)
-        for n in out:
-            own = outputs[n].var(0)
-            spread = np.maximum(own, 0.05 * np.concatenate(outputs).var(0))
-            scores[n] = _score(model(inputs[n]), outputs[n], spread)
-    return scores
-
-
-def _concerned(number: int, actions: Sequence[ndarray], targets: Sequence[ndarray]) -> ndarray:
-    """Per state channel: whether it varies in this episode, or should by the fit over the others."""
-    rest = [n for n in range(len(actions)) if n != number]
-    model = fit_linear([actions[n] for n in rest], [targets[n] for n in rest])
-    usual = 0.1 * np.median([target.var(0) for target in targets], 0)
-    return np.asarray((model(actions[number]).var(0) > usual) | (targets[number].var(0) > usual))
-
-
-def _reason(number: int, actions: Sequence[ndarray], targets: Sequence[ndarray], broken: ndarray, source: Source) -> str:
+def _reason(number: int, fits: Fits, broken: ndarray, source: Source) -> str:
     """The change of this episode's actions under which it would fit, in words; empty if none is found."""
-    rest = [n for n in range(len(actions)) if n != number]
-    model, action, target = fit_linear([actions[n] for n in rest], [targets[n] for n in rest]), actions[number], targets[number]
+    model, action, target = fits.without([number]), fits.actions[number], fits.targets[number]
     spread = np.maximum(target.var(0), 1e-12)
     options: list[tuple[str, ndarray, slice]] = []
     for channel, name in enumerate(source.action_names):

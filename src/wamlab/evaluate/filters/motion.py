@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 from numpy import ndarray
 
-from ...data.check.relations import fit_linear
+from ...data.check.moments import fit_linear
 from ...data.transforms import ROUNDING
 from .base import Corpus, Filter, Judgement, Record, judgement
 
