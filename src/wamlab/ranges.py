@@ -36,7 +36,7 @@ class Within:
     def check(self, value: object, where: str, problem: str = "the number is out of its range") -> None:
         """Raises WamError naming `where` unless the value is one of these numbers."""
         if value not in self:
-            raise WamError(problem, where=where, expected=self, got=repr(value)[:60])
+            raise WamError(problem, where=where, expected=self, got=repr(value)[:60], fix="give a number from that range")
 
 
 SEED = Within(0, 2**32 - 1)

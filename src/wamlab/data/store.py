@@ -66,7 +66,7 @@ class EpisodeStore:
             raise DataError("there is a dataset here already", where=path, expected="a new or empty folder",
                             got="episodes or a dataset.json", fix="choose another folder, or open the existing dataset")
         others = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith(".")) if path.is_dir() else []
-        if set(others) - {"episodes", "cache"}:
+        if set(others) - {"episodes", "cache", "labeller"}:  # what a store of labels learned with lies beside it
             raise DataError("there is something else here", where=path, expected="a new or empty folder",
                             got=shown(", ".join(others[:6])), fix="choose another folder")
         make_folder(path / "episodes")
