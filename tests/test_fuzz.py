@@ -51,8 +51,8 @@ from wamlab.evaluate.record_lines import rows
 from wamlab.evaluate.run_cards import settings as run_settings
 from wamlab.ranges import Within
 
-FEW, MANY = {"small": 144, "middle": 60, "large": 20}, 4800
-"""inputs for each kind of file: 2,068 in all in the default set and 100,800 in the slow one, beside those for options"""
+FEW, MANY = {"small": 144, "middle": 60, "large": 20}, 4600
+"""inputs for each kind of file: 2,088 in all in the default set and 101,200 in the slow one, beside those for options"""
 WORDS = ("", "0", "-1", "-0.5", "nan", "inf", "-inf", "1e999", "0.5", "1.5", "9" * 30, "9" * 5000, "2147483648", "4294967296",
          "18446744073709551616", "1000001", "x", "\0", "a\0b", "\ud800", "../..", "--", "-", "None", "True", "[]", "{}",
          "a" * 5000, "1_000", "٣", "0x10", "1e6", " 1", "1,2", "0:1,1", "\x1b[2J")
@@ -175,6 +175,7 @@ def targets(tmp_path_factory) -> dict[str, Target]:
         "info.json of version 2.1": whole(root / "old/meta/info.json", lambda: describe(root / "old")),
         "tasks": line_of(root / "old/meta/tasks.jsonl", lambda: describe(root / "old")),
         "episodes": line_of(root / "old/meta/episodes.jsonl", lambda: describe(root / "old")),
+        "checkpoint.json": whole(root / "model/checkpoint.json", lambda: show.checkpoint(root / "model")),
         "a checkpoint's tensors": tensors(root / "model/tensors.safetensors", lambda: checkpoint.load_model(root / "model")),
         "log.json": whole(root / "run/log/log.json", lambda: (show.run(root / "run"), EvalLog.load(root / "run/log"))),
         "places in a log": whole(root / "run/log/log.json", lambda: stores(root / "run/log")),
@@ -200,7 +201,7 @@ KINDS = {
     "branches": "small", "a readout": "small", "answers": "small", "futures": "small",
     "dataset.json": "middle", "records": "middle", "log.json": "middle", "places in a log": "middle",
     "info.json": "large", "info.json of version 2.1": "large", "tasks": "large", "episodes": "large",
-    "a checkpoint's tensors": "large"}
+    "checkpoint.json": "large", "a checkpoint's tensors": "large"}
 """how much work a reading is"""
 
 

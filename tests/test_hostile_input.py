@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_fakes import SPEC, episode, imagined_episode
+from lerobot_fakes import bench_store
 from synthetic import write_run
 from wamlab import cli
 from wamlab.control.collect import collect
@@ -82,6 +83,14 @@ def test_scoring_what_is_no_rollout(tmp_path, store, capsys):
     acted = EpisodeStore.create(tmp_path / "acted", SPEC, "r")
     acted.put(0, imagined_episode())
     assert say(capsys, "eval", str(tmp_path / "acted"), "--metric", "success")[0] == 0  # one that is
+
+
+def test_a_dataset_without_episodes_is_no_sound_one(tmp_path, capsys):
+    store = bench_store(tmp_path / "bench", 1)
+    assert "holds no episodes" not in say(capsys, "data", "check", str(store.path))[1]
+    store.files()[0].unlink()
+    status, out, _ = say(capsys, "data", "check", str(store.path))
+    assert status == 2 and "holds no episodes" in out and str(store.path) in out
 
 
 def test_scoring_a_run_of_which_the_log_is_left(tmp_path, capsys):

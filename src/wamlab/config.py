@@ -85,7 +85,7 @@ def _decode(kind: Any, data: Any, where: str, known: tuple[type, ...]) -> Any:
 
 def _dataclass(options: list[Any], data: Any, where: str, known: tuple[type, ...]) -> Any:
     names = {option.__name__: option for option in options}
-    if not isinstance(data, dict) or data.get("class") not in names:
+    if not isinstance(data, dict) or not isinstance(data.get("class"), str) or data["class"] not in names:
         raise _wrong(where, " or ".join(sorted(names)) or "settings of a known model",
                      data.get("class") if isinstance(data, dict) else data)
     kind = names[data["class"]]

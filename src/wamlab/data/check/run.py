@@ -54,6 +54,9 @@ def check_dataset(path: str | Path, progress: Progress | None = None) -> list[Fi
         found += stray_files(dataset)
         source = LeRobotSource(dataset, sidecar)
     found += check_content(source, progress)
+    if not source.count:
+        found.append(Finding("episodes", "error", str(root), "", None, "the dataset holds no episodes", "one or more", "none",
+                             "collect or import some, or restore those that are missing from a copy"))
     unique = dict.fromkeys(found)
     return sorted(unique, key=lambda finding: SEVERITIES.index(finding.severity))
 
