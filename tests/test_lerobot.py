@@ -27,7 +27,7 @@ from wamlab.data.formats.features import Feature, place, read_info
 from wamlab.data.formats.lerobot import LeRobot
 from wamlab.data.formats.lerobot_write import Writer
 from wamlab.data.formats.semantics import guess_kind
-from wamlab.data.formats.sidecar import FILE
+from wamlab.data.formats.sidecar import FILE, SUMS
 from wamlab.data.formats.video import VideoWriter, probe, read_frames
 from wamlab.data.paged import PAGE, ClipCache, ClipDataset
 from wamlab.data.store import EpisodeStore
@@ -183,6 +183,9 @@ def test_bad_episodes_stop_an_import_or_are_left_out(tmp_path):
     at = read.column_names.index("observation.state")
     pq.write_table(read.set_column(at, "observation.state", pa.array(state, read.schema.field(at).type)),
                    root / "data/chunk-000/file-000.parquet")
+    with pytest.raises(DataError, match="not the one that was written"):
+        import_lerobot(root, tmp_path / "a")
+    (root / SUMS).unlink()  # as another tool's dataset
     with pytest.raises(DataError, match="episode 0 cannot be imported: state is not finite at step 5"):
         import_lerobot(root, tmp_path / "a")
     done = import_lerobot(root, tmp_path / "b", skip_bad=True)

@@ -20,7 +20,8 @@ from .finding import SEVERITIES, Finding, from_error
 from .pairing import check_pairing
 from .relations import Numbers, check_actions
 from .source import LeRobotSource, Record, Source, StoreSource
-from .structure import check_rows, check_sidecar, check_sums, check_totals
+from .structure import check_rows, check_sidecar, check_totals
+from .sums import check_sums
 from .videos import check_videos
 
 Progress = Callable[[int, int], None]

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from ...errors import WamError
 from ..formats.convert import choose_columns
 from ..formats.features import NUMBERS
 from ..formats.lerobot import LeRobot
-from ..formats.sidecar import FILE, SUMS, Sidecar, differing_files
+from ..formats.sidecar import FILE, SUMS, Sidecar
 from ..formats.survey import fit_spec
 from .finding import Finding, from_error, listing
 
 TOLERANCE = 1e-4
 """seconds by which a stated time may differ from frame number / rate; the official reader's own limit"""
-
-
-def check_sums(root: Path) -> list[Finding]:
-    """Files against the checksums written with them."""
-    try:
-        return [Finding("checksum", "error", str(root / name), "", None, "the file is not the one that was written", wanted,
-                        got,
-                        "copy the dataset again") for name, wanted, got in differing_files(root)]
-    except WamError as error:
-        return [from_error("checksum", error)]
 
 
 def check_totals(dataset: LeRobot) -> list[Finding]:

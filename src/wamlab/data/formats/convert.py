@@ -18,6 +18,7 @@ from ...errors import DataError
 from ...reading import PIXELS, whole
 from ...spec import ActionKind
 from ..check.finding import Finding
+from ..check.sums import check_sums
 from ..check.videos import check_videos
 from ..store import EpisodeStore
 from .begin import Begun, existing
@@ -26,7 +27,7 @@ from .episodes import read_episode
 from .index import digest
 from .lerobot import LeRobot
 from .noticed import Noticed
-from .sidecar import Sidecar, read_sidecar
+from .sidecar import SUMS, Sidecar, read_sidecar
 from .strays import stray_files
 from .survey import fit_spec, survey
 
@@ -67,6 +68,12 @@ def import_lerobot(source: str | Path, target: str | Path, *, size: tuple[int, i
     if size and (any(whole(side, "--size", 1, SIDE) < 1 for side in size) or size[0] * size[1] > PIXELS):
         raise DataError("the pictures would be too large", where="--size", expected=f"at most {PIXELS} pixels", got=size)
     dataset, target = LeRobot.open(source), Path(target)
+    changed = [one for one in check_sums(dataset.root) if Path(one.file).exists()]  # a reader misses itself what it needs
+    if changed and not skip_bad:
+        first = changed[0]
+        raise DataError(first.problem, where=first.file, expected=first.expected, got=first.got,
+                        fix=f"{first.fix}; or, if it was changed on purpose, move {SUMS} out of the dataset; "
+                            "or take what can be read with --skip-bad")
     sidecar = read_sidecar(dataset.root)
     chosen = choose_columns(dataset, sidecar, action=action, state=state, instruction=instruction)
     origin, earlier = same_origin(dataset, target)
@@ -106,7 +113,7 @@ def import_lerobot(source: str | Path, target: str | Path, *, size: tuple[int, i
                       provenance | {"left_out": {str(index): why for index, why in skipped.items()}})
         made = store.finished()
     again = {index: f"{why}; it was left out when the store was made" for index, why in earlier.items()}
-    said = (*noticed.findings(), *stray_files(dataset), *check_videos(dataset, dataset.matched))
+    said = (*changed, *noticed.findings(), *stray_files(dataset), *check_videos(dataset, dataset.matched))
     return Imported(made, tuple((skipped | again).items()), said, chosen.said())
 
 

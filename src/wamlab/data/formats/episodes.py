@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from ...errors import DataError
+from ...fields import LARGEST
 from ...spec import TaskSpec
 from ...types import Episode
 from ..instructions import Instructions, changes
@@ -35,7 +36,7 @@ def columns_of(info: Info, chosen: Chosen, own: bool) -> list[str]:
 
 def numbers_of(dataset: LeRobot, index: int, columns: Mapping[str, ndarray],
                chosen: Chosen) -> tuple[Float32[ndarray, "N P"], Float32[ndarray, "N A"]]:
-    """State and action of every row. Raises DataError for an episode too short to hold a step, or numbers not finite."""
+    """State and action of every row. Raises DataError for an episode too short to hold a step, or for impossible numbers."""
     row = dataset.row(index)
     if row.length < 2:
         raise DataError("the episode has fewer than two frames", where=f"{row.source}, field length", expected="2 or more",
@@ -45,10 +46,12 @@ def numbers_of(dataset: LeRobot, index: int, columns: Mapping[str, ndarray],
         values = columns[name].reshape(row.length, -1) if name else np.zeros((row.length, 0), np.float32)
         with np.errstate(over="ignore"):
             made = values.astype(np.float32)
-        if not np.isfinite(made).all():
-            bad = int(np.argwhere(~np.isfinite(made))[0, 0])
-            raise DataError(f"{said} is not finite at step {bad}", where=f"{dataset.root / row.data}, field {name}",
-                            expected="finite numbers of 32 bits", got=values[bad],
+        possible = np.abs(made) <= LARGEST  # also False for NaN
+        if not possible.all():
+            bad = int(np.argwhere(~possible)[0, 0])
+            what = "not finite" if not np.isfinite(values[bad]).all() else "impossibly large"
+            raise DataError(f"{said} is {what} at step {bad}", where=f"{dataset.root / row.data}, field {name}",
+                            expected=f"finite numbers up to {LARGEST:g}", got=values[bad],
                             fix="repair its source, or leave such episodes out with --skip-bad")
         found.append(made)
     return found[0], found[1]
