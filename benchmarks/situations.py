@@ -5,9 +5,8 @@
 
 A LeRobot dataset (v3.0; of your own, or a small one that is made here) is copied and spoilt in one way at a time: files that
 are gone, cut short or changed by a bit, rates that contradict each other, columns under other names, numbers that are none,
-headers that no tool would write. So are an episode store, and the options of commands. For every situation stand what
-`wam data check` said of it and what `wam data import` did. Nothing here may end in a traceback or hang. `--dataset` is only
-read.
+headers that no tool would write; so is the episode store that it is imported into. For every situation stand what `wam data
+check` said of it and what `wam data import` did. Nothing here may end in a traceback or hang. `--dataset` is only read.
 """
 
 from __future__ import annotations
@@ -95,14 +94,22 @@ def outcome(situation: Situation, base: Path, folder: Path) -> dict[str, Any]:
     return row
 
 
+def outcome_of_store(situation: Situation, base: Path, folder: Path) -> dict[str, Any]:
+    """One line of the table, of an episode store."""
+    shutil.copytree(base, folder / "store")
+    situation.spoil(folder / "store")
+    return {"kind": situation.kind, "input": situation.input, "check": said_by("data", "check", folder / "store"),
+            "info": said_by("data", "info", folder / "store")}
+
+
 def files_of(root: Path) -> list[Path]:
     return sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file())
 
 
-def info(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
-    """Edit meta/info.json."""
+def info(change: Callable[[dict[str, Any]], object], name: str = "meta/info.json") -> Callable[[Path], None]:
+    """Edit a header."""
     def spoil(root: Path) -> None:
-        file = root / "meta/info.json"
+        file = root / name
         table = json.loads(file.read_text())
         change(table)
         file.write_text(json.dumps(table))
@@ -213,6 +220,24 @@ def situations(base: Path) -> Iterator[Situation]:
         yield Situation("options", f"--size {size}", lambda root: None, ("--size", *size.split()))
 
 
+def store_situations(base: Path) -> Iterator[Situation]:
+    """All situations of an episode store."""
+    first = sorted(base.glob("episodes/*.safetensors"))[0].relative_to(base)
+    for path in (Path("dataset.json"), first):
+        yield Situation("a file of a store is gone", str(path), lambda root, p=path: (root / p).unlink())
+        yield Situation("a file of a store is cut short", str(path), cut(path))
+        yield Situation("a bit of a store's file changed", str(path), flipped(path))
+        yield Situation("special files", f"a pipe in place of {path}", piped(str(path)))
+    for field, value in (("control_hz", -1), ("control_hz", 1e999), ("max_steps", -7), ("max_steps", 1e999),
+                         ("cameras", "main"), ("image_size", [10**9, 10**9]), ("state", ["x", "x"])):
+        yield Situation("headers", f"dataset.json: {field} of {value}", info(
+            lambda t, f=field, v=value: t["task_spec"].update({f: v}), "dataset.json"))
+    for limit in (float("nan"), float("inf"), 1e300):
+        yield Situation("headers", f"dataset.json: an action limit of {limit}", info(
+            lambda t, v=limit: t["task_spec"]["action"].update(high=[v] * len(t["task_spec"]["action"]["high"])),
+            "dataset.json"))
+
+
 def small(folder: Path) -> Path:
     """PushWorld demonstrations as a LeRobot dataset."""
     export_lerobot(collect("pushworld", 6, folder / "store", workers=1, kind="mixed", options={"size": 48}), folder / "lerobot")
@@ -230,16 +255,22 @@ def run() -> None:
         size = sum((base / path).stat().st_size for path in files_of(base)) / 2**20
         if size > chosen.limit:
             parser.error(f"{base} has {size:.0f} MiB: give a part of it, or --limit {size + 1:.0f}")
-        table = []
-        for number, situation in enumerate(situations(base)):
-            folder = Path(place) / str(number)
-            folder.mkdir()
-            row = outcome(situation, base, folder)
-            table.append(row)
-            shutil.rmtree(folder)
-            print(f"{row['kind']:>24} | {row['input'][:60]:<60} | check {row['check']['status']} | import "
-                  f"{row['import']['status']}: {row['import']['said'][:90]}", flush=True)
-    wrong = [row for row in table for part in ("check", "import") if row[part]["status"] not in (0, 2)]
+        table: list[dict[str, Any]] = []
+
+        def tried(judge: Callable[[Situation, Path, Path], dict[str, Any]], some: Iterator[Situation], base: Path) -> None:
+            for situation in some:
+                folder = Path(place) / "one"
+                folder.mkdir()
+                row = judge(situation, base, folder)
+                table.append(json.loads(json.dumps(row).replace(str(folder), "DIR")))
+                shutil.rmtree(folder)
+                print(f"{row['kind']:>31} | {row['input'][:60]:<60} | " + " | ".join(
+                    f"{name} {row[name]['status']}: {row[name]['said'][:60]}" for name in list(row)[2:]), flush=True)
+
+        tried(outcome, situations(base), base)
+        said_by("data", "import", base, "--out", Path(place) / "store of it")
+        tried(outcome_of_store, store_situations(Path(place) / "store of it"), Path(place) / "store of it")
+    wrong = [row for row in table for part in list(row)[2:] if row[part]["status"] not in (0, 2)]
     facts = provenance("python benchmarks/situations.py docs/results/situations.json")
     chosen.out.write_text(json.dumps(facts | {"situations": len(table), "tracebacks and hangs": len(wrong), "table": table},
                                      indent=1) + "\n")

@@ -74,7 +74,8 @@ def test_power(capsys):
 
 
 @pytest.mark.parametrize(("words", "named"), [
-    ("--only-first -5 --only-second 2 --starts 40", "--only-first"), ("--only-first 30 --only-second 20 --starts 40", "do not add up"), ("--solved 25 --starts 40 --threshold nan", "threshold"),
+    ("--only-first -5 --only-second 2 --starts 40", "--only-first"),
+    ("--only-first 30 --only-second 20 --starts 40", "do not add up"), ("--solved 25 --starts 40 --threshold nan", "threshold"),
     ("--solved 25 --starts 40 --threshold 1.5", "threshold"), ("--rate 1 --threshold 0", "threshold"),
     ("--rate 0.8 --threshold 0.6 --other 0.7", "no claim"), ("--rate 0.8 --threshold 0.6 --starts 40", "no claim"),
     ("--rate 0.8 --threshold 0.6 --power nan", "--power"), ("--rate 0.8 --other 0.6 --power 1", "no power")])

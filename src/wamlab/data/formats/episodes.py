@@ -46,7 +46,7 @@ def numbers_of(dataset: LeRobot, index: int, columns: Mapping[str, ndarray],
         values = columns[name].reshape(row.length, -1) if name else np.zeros((row.length, 0), np.float32)
         with np.errstate(over="ignore"):
             made = values.astype(np.float32)
-        possible = np.abs(made) <= LARGEST  # also False for NaN
+        possible = np.abs(made.astype(np.float64)) <= LARGEST  # also False for NaN
         if not possible.all():
             bad = int(np.argwhere(~possible)[0, 0])
             what = "not finite" if not np.isfinite(values[bad]).all() else "impossibly large"
