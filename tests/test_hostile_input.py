@@ -217,6 +217,9 @@ def test_a_score_of_another_type(tmp_path, change):
     (tmp_path / "log.json").write_text(json.dumps(record))
     with pytest.raises(DataError, match=f"field {next(iter(change))}"):
         EvalLog.load(tmp_path)
+    (tmp_path / "log.json").write_text(json.dumps(record | {"scores": [{"model": "m", "task": "t", "metric": "x"}]}))
+    with pytest.raises(DataError, match="field value"):
+        EvalLog.load(tmp_path)
 
 
 @settings(max_examples=300, deadline=None)

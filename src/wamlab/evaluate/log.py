@@ -215,8 +215,10 @@ def score_of(said: Any, where: str) -> Score:
     """A score from a file; fields that a later version added are passed over. Raises DataError naming the field."""
     given = table(said, where)
     for name, kinds in KINDS.items():
-        value, needed = given.get(name), name in ("model", "task", "metric", "value")
-        if (name in given or needed) and (not isinstance(value, kinds) or isinstance(value, bool) != (kinds is bool)):
+        if name not in given and name not in ("model", "task", "metric", "value"):
+            continue
+        value = given.get(name)
+        if name not in given or not isinstance(value, kinds) or isinstance(value, bool) != (kinds is bool):
             raise DataError("this is no score", where=f"{where}, field {name}", expected=kinds, got=repr(value)[:60])
     return Score(**{name: given[name] for name in KINDS if name in given})
 
