@@ -154,7 +154,7 @@ class TestWeights:
         (tmp_path / "text.safetensors").write_text("hello")
         torch.save([1, 2], tmp_path / "list.pth")
         for name in ("text.pth", "text.safetensors", "list.pth"):
-            with pytest.raises(WamError, match="holds no weights"):
+            with pytest.raises(WamError, match=r"holds no weights|header's length is impossible"):
                 weights(tmp_path / name).tensors()
         with pytest.raises(WamError, match="holds no weights"):
             weights(tmp_path / "text.pth").script()

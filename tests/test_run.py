@@ -129,7 +129,7 @@ def test_a_folder_belongs_to_one_run(whole, tmp_path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(DataError, match="damaged"):
         run(RunConfig(out=tmp_path))
-    with pytest.raises(WamError, match="needs time"):
+    with pytest.raises(WamError, match="--minutes"):
         run(RunConfig(out=tmp_path / "new", minutes=0))
 
 

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -13,6 +15,7 @@ def tool(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow  # a minute where nothing is cached; .ci/run asks the type checker itself
 def test_types():
     done = tool("mypy", "--no-color-output")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -27,12 +27,22 @@ def checksum(array: ndarray) -> int:
 
 
 def seal(arrays: Mapping[str, ndarray], texts: Mapping[str, str] | None = None) -> bytes:
-    """The content of a file that `unseal` reads. `texts`: what its header carries beside."""
+    """The content of a file that `unseal` reads: the same bytes for the same values. `texts`: what its header carries too."""
     whole = {name: np.array(value, order="C") for name, value in arrays.items()}
     sums = {name: checksum(value) for name, value in whole.items()}
     said = dict(texts or {})
     seal_of = zlib.crc32(json.dumps([sums, said], sort_keys=True).encode())
-    return save(whole, said | {SUMS: json.dumps(sums), "header_checksum": str(seal_of)})
+    return _ordered(save(whole, said | {SUMS: json.dumps(sums), "header_checksum": str(seal_of)}))
+
+
+def _ordered(content: bytes) -> bytes:
+    """The same file with its texts in alphabetical order; the library writes them in any."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    text = json.dumps({"__metadata__": dict(sorted(header.pop("__metadata__").items())), **header},
+                      separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # arrays begin at a multiple of 8 bytes
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def unseal(file: Path, what: str, fix: str, limit: int = VIDEO_LIMIT) -> TensorFile:

@@ -190,11 +190,12 @@ def result_of(file: Path, names: Sequence[str]) -> dict[str, Any]:
     """What a finished training left. Raises DataError naming the field that is damaged."""
     try:
         said = table(load_json(file), str(file))
-        for name, part in (("fractions", number), ("episodes", whole), ("scores", number)):
+        check_scores(said.get("scores"), f"{file}, field scores")
+        for name, part in (("fractions", number), ("episodes", whole)):
             kept = table(said.get(name), f"{file}, field {name}")
             for key, value in kept.items():
                 part(value, f"{file}, field {name}.{key}")
-            if name != "scores" and set(kept) != set(names):
+            if set(kept) != set(names):
                 raise DataError("these are other sources", where=f"{file}, field {name}", expected=", ".join(names),
                                 got=", ".join(kept))
         whole(said.get("seed"), f"{file}, field seed")
@@ -206,6 +207,16 @@ def result_of(file: Path, names: Sequence[str]) -> dict[str, Any]:
     except DataError as error:
         raise DataError(f"a result is damaged: {error.problem}", where=error.where, expected=error.expected, got=error.got,
                         fix="move the file away; it is made again") from error
+
+
+def check_scores(value: Any, where: str) -> None:
+    """A table of numbers as `score.scores` makes it: some by source in tables of their own, and whether each start was solved.
+    Raises DataError."""
+    for key, one in table(value, where).items():
+        if isinstance(one, dict):
+            check_scores(one, f"{where}.{key}")
+        elif not (key == "solved" and isinstance(one, list) and all(isinstance(each, bool) for each in one)):
+            number(one, f"{where}.{key}")
 
 
 def spoken(seconds: float) -> str:
