@@ -238,3 +238,12 @@ def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(DataError, match="larger than any"):
         (tmp_path / "x").write_bytes(bytes(11))
         regular(tmp_path / "x", 10)
+
+
+@pytest.mark.parametrize("curve", [3, {"loss": 3}, {"loss": [3]}, {"loss": [[0, "x"]]}, {"loss": [[0, 1, 2]]}])
+def test_curves_that_cannot_be_drawn(tmp_path, capsys, curve):
+    write_run(tmp_path / "run")
+    file = tmp_path / "run/log/log.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"curves": {"uwm": curve}}))
+    status, out, err = say(capsys, "report", str(tmp_path / "run"), "--json")
+    assert status == 2 and not out and "curves.uwm" in err and "log.json" in err

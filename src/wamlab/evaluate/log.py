@@ -192,10 +192,11 @@ class EvalLog:
                             fix="read it with the release that wrote it, or score the episodes again")
         parts = {name: table(record.get(name), f"{path}, field {name}")
                  for name in ("provenance", "curves", "episodes", "timings")}
+        curves = {name: table(curve, f"{path}, field curves.{name}") for name, curve in parts["curves"].items()}
         episodes = {name: words(place, f"{path}, field episodes") for name, place in parts["episodes"].items()}
         digest, said = words(record.get("arrays_sha256"), f"{path}, field arrays_sha256"), record.get("scores")
         if not isinstance(said, list):
-            raise DataError("a list is expected here", where=f"{path}, field scores", expected="[...]", got=type(said).__name__)
+            raise DataError("a list is expected here", where=f"{path}, field scores", got=type(said).__name__)
         arrays: Mapping[str, ndarray] = {}
         if digest:
             if not SHA256.fullmatch(digest):
@@ -208,7 +209,7 @@ class EvalLog:
                 raise DataError("its arrays are damaged", where=file, expected=f"SHA-256 {digest[:12]}", got="another content")
             arrays = load_arrays(file, "the log's arrays", limit=ARRAYS).arrays
         scores = tuple(score_of(one, f"{path}, scores[{place}]") for place, one in enumerate(said))
-        return cls(parts["provenance"], scores, parts["curves"], arrays, episodes, parts["timings"], VERSION)
+        return cls(parts["provenance"], scores, curves, arrays, episodes, parts["timings"], VERSION)
 
 
 def score_of(said: Any, where: str) -> Score:

@@ -9,7 +9,8 @@ from typing import Any
 
 from ..data.store import EpisodeStore
 from ..errors import WamError
-from ..evaluate.log import EvalLog
+from ..evaluate.log import FILE, EvalLog
+from ..reading import number
 from . import scores
 from .figures import curves
 from .films import film, pick
@@ -65,6 +66,11 @@ def counterfactual(log: EvalLog, folder: Path) -> Section:
 def training(log: EvalLog, folder: Path) -> Section:
     """Curves of every model."""
     found = {name: lines for name, lines in log.curves.items() if lines}
+    for name, lines in found.items():
+        for curve, points in lines.items():
+            for point in points if isinstance(points, list) else [points]:
+                for value in point if isinstance(point, list) and len(point) == 2 else [None]:
+                    number(value, f"{folder / FILE}, field curves.{name}.{curve}, a point (step, loss)")
     if not found:
         return Section("training", "Training", missing="unavailable: the log holds no training curves")
     last = "; ".join(f"{name}: {curve} loss {points[-1][1]:.4g} at step {points[-1][0]:.0f}"
