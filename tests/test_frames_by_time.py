@@ -112,6 +112,75 @@ def test_stated_starts_that_drift_are_counted_where_the_rates_agree(tmp_path):
     assert "20 frames/s" in str(caught.value.got) and "10 Hz" in str(caught.value.expected)
 
 
+@pytest.mark.parametrize("lengths,starts,seconds,wanted", [
+    ([12, 12], [0.0, 1.6], every(10, 28), [list(range(12)), list(range(16, 28))]),
+    ([12, 12], [0.3, 1.6], every(10, 32), [list(range(3, 15)), list(range(16, 28))]),
+    ([24], None, every(10, 36), [list(range(24))])], ids=["between", "around", "behind"])
+def test_frames_that_no_row_shows_are_a_note(tmp_path, lengths, starts, seconds, wanted):
+    root = beside(tmp_path / "set", {"top": seconds}, lengths, starts=starts)
+    done = import_lerobot(root, tmp_path / "store")
+    assert [numbers_of(episode.frames["top"]) for episode in (done.store[index] for index in range(len(lengths)))] == wanted
+    found = check_videos(LeRobot.open(root))
+    assert [(one.check, one.severity, one.got) for one in found] == [("video", "note", f"{len(seconds)} frames")]
+    assert "frames that no row shows" in found[0].problem and set(found) <= set(done.noticed)
+    root = beside(tmp_path / "control", {"top": every(10, sum(lengths))}, lengths)
+    assert not check_videos(LeRobot.open(root))
+
+
+def test_frames_too_many_and_starts_that_drift_are_refused(tmp_path):
+    """Episode 40 is said to begin at 24.4 s: frame 244 by time, frame 240 by count, and no count can be trusted."""
+    lengths, late = [6] * 50, [0.61 * number for number in range(50)]
+    root = beside(tmp_path / "set", {"top": every(10, 308)}, lengths, starts=late)
+    with pytest.raises(DataError, match="said to start between frames") as caught:
+        LeRobot.open(root).frames(40, TOP)
+    assert "308 frames for 300 rows" in str(caught.value)
+    assert "error" in {one.severity for one in check_videos(LeRobot.open(root)) if one.check == "video"}
+    clip(root / f"videos/{TOP}/chunk-000/file-000.mp4", every(10, 300))  # as many as rows: counted
+    assert numbers_of(LeRobot.open(root).frames(40, TOP)) == [t % 60 for t in range(240, 246)]
+
+
+def test_a_start_is_compared_with_the_time_of_its_frame(tmp_path):
+    root = beside(tmp_path / "set", {"top": every(10, 28)}, [12, 12], starts=[0.0, 1.63])
+    (_, start, end) = sorted(check_videos(LeRobot.open(root)), key=lambda one: (one.check, one.field), reverse=True)
+    assert {(one.severity, one.episode) for one in (start, end)} == {("warning", 1)}
+    assert {one.got: one.expected.split()[0] for one in (start, end)} == {"1.6300 s": "1.6000", "2.8300 s": "2.8000"}
+
+
+LATE = [0.5 + t / 10 for t in range(24)]
+
+
+@pytest.mark.parametrize("seconds,lengths,starts,wanted,moved", [
+    (LATE, [12], [0.5], [range(12)], False),
+    (LATE, [12], [0.0], [range(12)], True),
+    (LATE, [12, 12], [0.5, 1.7], [range(12), range(12, 24)], False),
+    (LATE, [12, 12], [0.0, 1.2], [range(12), range(12, 24)], True),
+    (LATE, [10, 10], [0.5, 1.9], [range(10), range(14, 24)], False),
+    (LATE, [10, 10], [0.0, 1.4], [range(10), range(14, 24)], True),
+    ([0.2 + t / 30 for t in range(72)], [12, 12], [0.0, 1.2], [range(0, 36, 3), range(36, 72, 3)], True),
+    ([0.2 + t / 30 for t in range(72)], [12, 12], [0.2, 1.4], [range(0, 36, 3), range(36, 72, 3)], False),
+    (every(10, 24), [12], [0.5], [range(5, 17)], False)])
+def test_times_count_from_where_the_dataset_counts_them(tmp_path, seconds, lengths, starts, wanted, moved):
+    root = beside(tmp_path / "set", {"top": seconds}, lengths, starts=starts)
+    done = import_lerobot(root, tmp_path / "store")
+    assert [numbers_of(done.store[index].frames["top"]) for index in range(len(lengths))] == [
+        [number % 60 for number in part] for part in wanted]
+    found = [one for one in check_videos(LeRobot.open(root)) if one.check == "timestamps"]
+    assert [one.problem[:44] for one in found] == ["the stated times count from the first frame,"] * moved
+    assert set(found) <= set(done.noticed)
+    if moved:
+        assert "0.000 s" in found[0].expected and f"{seconds[0]:.3f} s" in found[0].got
+
+
+def test_times_that_may_count_from_two_places_are_refused(tmp_path):
+    root = beside(tmp_path / "set", {"top": LATE}, [12], starts=[0.8])
+    with pytest.raises(DataError, match="may count from there or from 0") as caught:
+        import_lerobot(root, tmp_path / "store")
+    assert "0.500 s" in str(caught.value) and "file-000.mp4" in str(caught.value.where)
+    assert [one.severity for one in check_videos(LeRobot.open(root))] == ["error"]
+    clip(root / f"videos/{TOP}/chunk-000/file-000.mp4", every(10, 24))
+    assert numbers_of(LeRobot.open(root).frames(0, TOP)) == list(range(8, 20))
+
+
 @settings(max_examples=60, deadline=None)
 @given(gaps=st.lists(st.integers(1, 300), min_size=1, max_size=30),
        wanted=st.lists(st.integers(-50, 4000), min_size=1, max_size=20))

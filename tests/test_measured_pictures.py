@@ -18,10 +18,13 @@ import pytest
 from PIL import Image
 
 from film_fakes import SIDE, beside
+from wamlab.data.check.run import check_dataset
 from wamlab.data.formats import depth, lerobot, pictures
 from wamlab.data.formats.convert import import_lerobot
 from wamlab.data.formats.depth import Coding
+from wamlab.data.formats.films import Moving, Stills
 from wamlab.data.formats.lerobot import LeRobot
+from wamlab.data.formats.video import probe
 from wamlab.errors import DataError
 
 ROWS = 3
@@ -151,6 +154,83 @@ def test_numbers_without_a_meaning_are_refused(tmp_path, picture, kind, info, wo
     with pytest.raises(DataError, match=words) as caught:
         import_lerobot(root, tmp_path / "store")
     assert KEY in str(caught.value.where) and not (tmp_path / "store").exists()
+
+
+FINE = np.full((SIDE, SIDE), 10_000, np.uint16)
+FINE[:2], FINE[2:5] = 10_004, 60_000
+FAR = np.where(MM == 500, 40_000, MM // 2).astype(np.uint16)
+
+
+def depth_lines(found: list) -> list[tuple[str, str, str]]:
+    return [(one.severity, one.problem.partition(" in ")[0], one.got.partition(" pixels")[0]) for one in found
+            if one.problem.startswith("depth is")]
+
+
+@pytest.mark.parametrize("picture,kind,info,lines", [
+    (FINE, "PNG", {"is_depth_map": True, "scale": 0.0001}, [("rounded to whole millimetres", 2 * SIDE)]),
+    (FAR, "PNG", {"is_depth_map": True, "scale": 0.002}, [("clipped to 0 to 65.535 m", 64)]),
+    (FINE / np.float32(1e4), "TIFF", {"is_depth_map": True}, [("rounded to whole millimetres", 2 * SIDE)]),
+    ((FAR / 500).astype(np.float32), "TIFF", {"is_depth_map": True}, [("clipped to 0 to 65.535 m", 64)]),
+    (np.where(FAR == 40_000, -1, MM / 1000).astype(np.float32), "TIFF", {"is_depth_map": True},
+     [("clipped to 0 to 65.535 m", 64)]),
+    (FINE // 10 * 10, "PNG", {"is_depth_map": True, "scale": 0.0001}, []), (MM, "PNG", {"is_depth_map": True}, []),
+    ((MM / 1000).astype(np.float32), "TIFF", {"is_depth_map": True}, [])])
+def test_depth_that_is_not_kept_as_it_was_is_counted(tmp_path, picture, kind, info, lines):
+    root = with_images(tmp_path / "set", file_of(picture.astype(picture.dtype.newbyteorder("=")), kind), info)
+    done = import_lerobot(root, tmp_path / "store")
+    found = check_dataset(root)
+    wanted = [("warning", f"depth is {what}", f"{ROWS * count} of {ROWS * SIDE * SIDE}") for what, count in lines]
+    assert depth_lines(found) == wanted == depth_lines(done.noticed), "check says what import says"
+    assert {str(one) for one in found if "depth is" in one.problem} == {str(one) for one in done.noticed
+                                                                       if "depth is" in one.problem}
+    assert all(one.field == f"features.{KEY}" and one.episode == 0 for one in found if "depth is" in one.problem)
+
+
+@pytest.mark.parametrize("most,bits,lines", [
+    (10.0, 12, []), (200.0, 12, ["clipped to 0 to 65.535 m"]), (2.0, 16, ["rounded to whole millimetres"])])
+def test_codes_of_a_video_that_are_finer_or_farther_than_millimetres_are_counted(tmp_path, most, bits, lines):
+    info = CODED | {"depth_max": most, "use_log": False}
+    metres = np.where(MM == 500, min(0.9 * most, 100.0), 0.5003)
+    pixels, codec = ("gray12le", "libx265") if bits == 12 else ("gray16le", "ffv1")
+    root = with_video(tmp_path / "set", coded(metres, info, bits), info, pixels, codec)
+    assert [problem for _, problem, _ in depth_lines(import_lerobot(root, tmp_path / "store").noticed)] == [
+        f"depth is {line}" for line in lines]
+
+
+@pytest.mark.parametrize("name", ["is_depth_map", "video.is_depth_map"])
+@pytest.mark.parametrize("mark", ["false", "true", 1, 0.0, []])
+def test_a_mark_that_is_neither_true_nor_false_is_refused(tmp_path, name, mark):
+    root = with_images(tmp_path / "set", file_of(MM), {name: True})
+    assert LeRobot.open(root).info.features[KEY].depth  # the control
+    said = json.loads((root / "meta/info.json").read_text())
+    said["features"][KEY]["info"] = {name: mark}
+    (root / "meta/info.json").write_text(json.dumps(said))
+    with pytest.raises(DataError, match="nothing says whether the pictures are depth") as caught:
+        LeRobot.open(root)
+    assert str(caught.value.where).endswith(f"meta/info.json, field features.{KEY}.info.{name}")
+
+
+def test_what_depth_says_of_itself_is_found_where_it_stands(tmp_path):
+    for number, make in enumerate((lambda root: with_images(root, file_of(MM), {"is_depth_map": True, "unit": "feet"}),
+                                   lambda root: with_video(root, MM, {"is_depth_map": True, "unit": "feet"}))):
+        with pytest.raises(DataError, match="the unit of depth is not known") as caught:
+            LeRobot.open(make(tmp_path / str(number))).frames(0, KEY)
+        assert str(caught.value.where).endswith(f"meta/info.json, field features.{KEY}.info.unit")
+
+
+def test_measurements_as_a_film_are_refused_without_naming_a_dataset(tmp_path):
+    folder = tmp_path / "film"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.png").write_bytes(file_of(MM))
+    video = with_video(tmp_path / "set", MM, {}, "gray16le", "ffv1") / f"videos/{KEY}/chunk-000/file-000.mp4"
+    for film in (Stills.open(folder, 10.0), Moving(probe(video))):
+        with pytest.raises(DataError, match="holds measurements") as caught:
+            list(film.shown(np.arange(3)))
+        assert "meta/info.json" not in str(caught.value) and "8 bits per channel" in caught.value.fix
+    with pytest.raises(DataError, match="holds measurements") as caught:  # the control
+        pictures.decoded(file_of(MM), None, None, "here")
+    assert "meta/info.json" in caught.value.fix
 
 
 def grey(mode: str, **more) -> Image.Image:

@@ -35,7 +35,7 @@ class Look:
     """brightness, contrast, sharpness and noise, in grey values"""
 
 
-def shrink(frames: ndarray, side: int = SIDE) -> Float64[ndarray, "N side side 3"]:
+def shrink(frames: ndarray, side: int = SIDE) -> Float64[ndarray, "N side side c"]:
     """Pictures as `side` x `side` averages over blocks; depth as grey in tenths of its unit."""
     if frames.ndim == 3:
         return shrink(frames[..., None], side).repeat(3, -1) / 10

@@ -53,13 +53,13 @@ def _part(dataset: LeRobot, shown: Shown, camera: str, index: int) -> list[Findi
                              "train on it at the video's rate, or not where frames repeat: nothing moves in a future of them"))
     if math.isnan(span.end) or not same_rate(video.rate, fps):
         return found
-    start = float(shown.frames[0]) / fps
+    start, first = shown.start, int(shown.frames[0])
     for name, said, wanted in (("from_timestamp", span.start, start), ("to_timestamp", span.end, start + row.length / fps)):
         if abs(said - wanted) > TIE:
             found.append(Finding("timestamps", "error" if abs(said - wanted) * fps > 0.5 else "warning", row.source,
                                  f"videos/{camera}/{name}", index, "the stated time is not that of the frame",
-                                 f"{wanted:.4f} s ({round(wanted * fps)} frames / {fps})", f"{said:.4f} s",
-                                 "use frame numbers divided by the rate, not sums of container durations"))
+                                 f"{wanted:.4f} s ({row.length} rows from frame {first} on)", f"{said:.4f} s",
+                                 "use the presentation times of frames, not sums of container durations"))
     return found
 
 
@@ -67,9 +67,17 @@ def _whole(dataset: LeRobot, shown: Shown, camera: str, path: Path) -> list[Find
     """What is to be said of a whole file."""
     found, fps, feature, video = list[Finding](), dataset.info.fps, dataset.info.features[camera], shown.video
     total, file = dataset.videos.rows_of(path), str(video.file)
-    if len(video) != total and same_rate(video.rate, fps):
-        found.append(Finding("video", "error", file, camera, None, "the video has not one frame per row", f"{total} frames",
-                             f"{len(video)} frames", "encode the video again from the episode's pictures"))
+    if len(video) > total and same_rate(video.rate, fps):
+        found.append(Finding("video", "note", file, camera, None, "the video has frames that no row shows", f"{total} frames",
+                             f"{len(video)} frames", "nothing: frames are read at the stated times"))
+    elif len(video) < total and same_rate(video.rate, fps):
+        found.append(Finding("video", "warning", file, camera, None, "the video has fewer frames than there are rows: some "
+                             "show the same", f"{total} frames", f"{len(video)} frames",
+                             "encode the video again from the episode's pictures"))
+    if shown.clock.moved:
+        found.append(Finding("timestamps", "warning", file, camera, None, "the stated times count from the first frame, which "
+                             "the file shows later or earlier: they are read so", "the first frame at 0.000 s",
+                             f"{shown.clock.begins:.3f} s", "encode the video again so that its first frame is shown at 0 s"))
     if (video.height, video.width) != feature.shape[:2]:
         found.append(Finding("video", "error", file, camera, None, "the video has another size than meta/info.json says",
                              str(feature.shape[:2]), str((video.height, video.width)), "mend the shape in meta/info.json"))

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Shaped, UInt8, UInt16
+from jaxtyping import Bool, Float, Float32, Shaped, UInt8, UInt16
 from numpy import ndarray
 
 from ...errors import DataError
@@ -23,6 +24,8 @@ from ...reading import number
 SUFFIX = ".depth"
 SCALE = 0.001
 """metres per unit"""
+WHOLE = 0.01
+"""millimetres by which a depth may miss a whole one and still be it: 32-bit metres do"""
 UNITS = {"mm": 0.001, "cm": 0.01, "m": 1.0}
 LINEAR, QUANTISED = ("unit", "depth_unit", "scale", "depth_scale"), ("depth_min", "depth_max", "shift", "use_log")
 FIX = 'say it in meta/info.json, in the feature\'s info: "is_depth_map": true and "unit": "mm" (or "scale", metres per unit)'
@@ -52,10 +55,51 @@ def said(info: Mapping[str, Any], name: str) -> Any:
     return info.get(name, info.get(f"video.{name}"))
 
 
-def is_depth(info: Mapping[str, Any]) -> bool:
-    """Whether a feature's pictures are depth: as it is marked; without a mark, whether it says what its numbers mean."""
+def is_depth(info: Mapping[str, Any], where: str = "info") -> bool:
+    """Whether a feature's pictures are depth: as it is marked; without a mark, whether it says what its numbers mean.
+
+    Raises:
+        DataError: for a mark that is neither true nor false; `where` is the place of `info`.
+    """
     mark = said(info, "is_depth_map")
-    return any(said(info, name) is not None for name in (*LINEAR, *QUANTISED)) if mark is None else bool(mark)
+    if mark is None:
+        return any(said(info, name) is not None for name in (*LINEAR, *QUANTISED))
+    if not isinstance(mark, bool):
+        name = "is_depth_map" if "is_depth_map" in info else "video.is_depth_map"
+        raise DataError("nothing says whether the pictures are depth", where=f"{where}.{name}", expected="true or false",
+                        got=repr(mark)[:40], fix="write it without quotation marks, or leave it out for colours")
+    return mark
+
+
+@dataclass
+class Lost:
+    """Pixels whose depth is not kept as it was, counted as they are read."""
+
+    pixels: int = 0
+    """all"""
+    rounded: int = 0
+    """to whole millimetres"""
+    clipped: int = 0
+    """to 0 or 65.535 m"""
+
+    def add(self, metres: Float[ndarray, "*any"]) -> None:
+        """Count pixels before they become whole millimetres; those without a number are unknown before and after."""
+        rounded, clipped = changed(metres)
+        self.pixels += metres.size
+        self.rounded += int(rounded.sum())
+        self.clipped += int(clipped.sum())
+
+
+def changed(metres: Float[ndarray, "*any"]) -> tuple[Bool[ndarray, "*any"], Bool[ndarray, "*any"]]:
+    """Which pixels `to_units` rounds, and which it clips."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        units = np.asarray(metres, np.float64) / SCALE
+        clipped = (units < -0.5) | (units >= 65535.5)
+        return ~clipped & (np.abs(units - np.rint(units)) > WHOLE), clipped
+
+
+Table = tuple[UInt16[ndarray, "K"], Bool[ndarray, "K"], Bool[ndarray, "K"]]
+"""of each whole number from 0 on: millimetres, whether they are rounded, whether they are clipped"""
 
 
 @dataclass(frozen=True)
@@ -75,6 +119,8 @@ class Coding:
     shift: float = 0.0
     """metres"""
     log: bool = False
+    lost: Lost = field(default_factory=Lost, compare=False)
+    """what was not kept of the pictures that were read with it"""
 
     @classmethod
     def read(cls, info: Mapping[str, Any], where: str) -> Coding:
@@ -119,15 +165,19 @@ class Coding:
                                 expected=f"{', '.join(QUANTISED)}; or a unit or scale", got="none of them",
                                 fix="take them from the tool that wrote the dataset")
             return self.numbers_to_units(codes)
-        share = np.arange(top + 1) / top
-        first, last = (math.log(end + self.shift) if self.log else end for end in (self.low, self.high))
-        metres = first + (last - first) * share
-        table = to_units(np.exp(metres) - self.shift if self.log else metres)
-        table[0] = 0
         if int(codes.max(initial=0)) > top:
             raise DataError("the depth video holds codes beyond its bits", where=self.where, expected=f"at most {top}",
                             got=int(codes.max()))
-        return table[codes]
+        return self._looked_up(codes, _of_codes(self, top))
+
+    def _looked_up(self, values: Shaped[ndarray, "*any"], table: Table) -> UInt16[ndarray, "*any"]:
+        """Whole numbers as millimetres, and counted what is lost."""
+        units, *changes = table
+        rounded, clipped = (int(mark[values].sum()) if mark.any() else 0 for mark in changes)
+        self.lost.pixels += values.size
+        self.lost.rounded += rounded
+        self.lost.clipped += clipped
+        return units[values]
 
     def numbers_to_units(self, values: Shaped[ndarray, "*any"]) -> UInt16[ndarray, "*any"]:
         """Numbers of a lossless picture as millimetres.
@@ -147,4 +197,28 @@ class Coding:
                             expected=f"the scale of {values.dtype} numbers", got=got, fix=FIX)
         if values.dtype == np.uint16 and scale == SCALE:
             return values
-        return to_units(values.astype(np.float64) * scale)
+        if values.dtype in (np.uint8, np.uint16):
+            return self._looked_up(values, _of_numbers(scale, int(np.iinfo(values.dtype).max)))
+        metres = values.astype(np.float64) * scale
+        self.lost.add(metres)
+        return to_units(metres)
+
+
+@lru_cache(maxsize=8)
+def _of_codes(coding: Coding, top: int) -> Table:
+    """What the codes of a quantised video from 0 to `top` mean."""
+    first, last = (math.log(end + coding.shift) if coding.log else end for end in (coding.low, coding.high))
+    metres = first + (last - first) * np.arange(top + 1) / top
+    if coding.log:
+        metres = np.exp(metres) - coding.shift
+    units, (rounded, clipped) = to_units(metres), changed(metres)
+    rounded &= np.gradient(metres) < SCALE  # codes farther apart are themselves coarser than a millimetre
+    units[0], rounded[0], clipped[0] = 0, False, False
+    return units, rounded, clipped
+
+
+@lru_cache(maxsize=8)
+def _of_numbers(scale: float, top: int) -> Table:
+    """What numbers from 0 to `top` of so many metres each mean."""
+    metres = np.arange(top + 1) * scale
+    return to_units(metres), *changed(metres)

@@ -142,6 +142,8 @@ def read_feature(entry: Any, where: str) -> Feature:
     else:
         names = channel_names(entry.get("names"), shape, where) if dtype in NUMBERS else ()
     info = entry.get("info", entry.get("video_info"))
+    if dtype in PICTURES and isinstance(info, dict):
+        is_depth(info, f"{where}.{'info' if 'info' in entry else 'video_info'}")  # refuses a mark that says nothing
     return Feature(dtype, shape, names, info if isinstance(info, dict) else {})
 
 

@@ -30,6 +30,7 @@ ENDINGS = (".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm", ".ts", ".mts", ".m2t
 STILLS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 """endings of pictures that are a film where a folder holds several of them and no video"""
 NUMBERED = re.compile(r"(.*?)(\d{1,18})")
+FIX = "write it with 8 bits per channel; depth is no film, and is read from a dataset that says its scale"
 STRETCH = 8
 """largest ratio of a pixel's sides that is believed"""
 
@@ -114,7 +115,7 @@ class Stills:
         for number, times in zip(*np.unique(numbers, return_counts=True), strict=True):
             file = self.files[number]
             inside(self.file, file.relative_to(self.file))
-            picture = read_still(read_bytes(file), None, None, str(file))
+            picture = read_still(read_bytes(file), None, None, str(file), FIX)
             size = size or picture.shape
             if picture.shape != size:
                 raise DataError("the pictures differ in size", where=file, expected=size, got=picture.shape,
@@ -152,7 +153,7 @@ class Moving:
 
     def shown(self, numbers: Int64[ndarray, "M"]) -> Iterator[tuple[UInt8[ndarray, "H W 3"], int]]:
         """Frames by number, ascending, each with how often it is asked for. Raises DataError."""
-        check_kind(self.info, False)
+        check_kind(self.info, False, FIX)
         aspect, convert = float(self.info.aspect), VideoReformatter()
         for frame, times in decoded(self.info, numbers):
             width = round(frame.width * max(aspect, 1.0))

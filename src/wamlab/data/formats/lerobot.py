@@ -21,6 +21,7 @@ from numpy import ndarray
 
 from ...errors import DataError, UnknownName
 from ..instructions import Instructions, changes
+from .depth import Coding, Lost
 from .features import DEFAULTS, NUMBERS, PICTURES, Info, read_info
 from .frames import Shown, Videos, row_times
 from .index import Row, read_rows, read_tasks
@@ -43,6 +44,8 @@ class LeRobot:
         self.videos = Videos(root, info, rows)
         self._shown: dict[tuple[int, str], Shown] = {}
         self.parts = Rows(root, info)
+        self.lost: dict[tuple[str, int], Lost] = {}
+        """per camera and episode that was read: depth that was not kept as it was"""
 
     @classmethod
     def open(cls, root: str | Path) -> LeRobot:
@@ -129,11 +132,17 @@ class LeRobot:
                             expected=f"at most {PICTURE_BYTES} bytes in all cameras together",
                             got=f"{row.length} times {', '.join(f'{height} x {width}' for height, width in sides)}",
                             fix="import them smaller: wam data import --size HEIGHT WIDTH")
+        said = f"{self.root}/meta/info.json, field features.{camera}.info"
+        coding = Coding.read(feature.info, said) if feature.depth else None
         if feature.dtype == "image":
             self.times(index)
             part, file = self.parts.part(row, [camera])
-            return pictures(part[camera], feature, f"{file}, field {camera}, episode {index}", size)
-        return self.videos.frames(self.match(index, camera), camera, size)
+            read = pictures(part[camera], feature, coding, f"{file}, field {camera}, episode {index}", size)
+        else:
+            read = self.videos.frames(self.match(index, camera), camera, coding, size)
+        if coding:
+            self.lost[camera, index] = coding.lost
+        return read
 
     def instruction(self, index: int, task_index: int) -> str:
         """The task's text of a row: by its task index, else the first that the table of episodes names."""

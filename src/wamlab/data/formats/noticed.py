@@ -57,6 +57,16 @@ class Noticed:
             say(f"features.{name}", f"32 bits do not hold the numbers of {name}: more than a thousandth of its range is "
                 f"lost in episodes {listing(episodes)}", "numbers that 32 bits hold", info.features[name].dtype,
                 "subtract what is common to all rows, or choose another column", "warning", episodes[0])
+        for camera in dict.fromkeys(camera for camera, _ in self.dataset.lost):
+            lost = {index: one for (name, index), one in sorted(self.dataset.lost.items()) if name == camera}
+            for what, counts in (("rounded to whole millimetres", {index: one.rounded for index, one in lost.items()}),
+                                 ("clipped to 0 to 65.535 m", {index: one.clipped for index, one in lost.items()})):
+                if any(counts.values()):
+                    touched = [index for index, count in counts.items() if count]
+                    say(f"features.{camera}", f"depth is {what} in episodes {listing(touched)}",
+                        "whole millimetres from 0 to 65.535 m",
+                        f"{sum(counts.values())} of {sum(one.pixels for one in lost.values())} pixels are not",
+                        "nothing, if that is fine enough and far enough", "warning", touched[0])
         if chosen.state is None and not self.own:
             say("features", "there is no proprioception: the state has no numbers", "a column of numbers", NONE,
                 "--state COLUMN takes a column as the state")

@@ -83,11 +83,11 @@ def fit(frames: ndarray, size: tuple[int, int]) -> UInt8[ndarray, "N h w 3"]:
     return out
 
 
-def pictures(column: pa.ChunkedArray, feature: Feature, where: str, size: tuple[int, int] | None = None) -> ndarray:
-    """A column of embedded pictures: uint8 [rows, h, w, 3], or uint16 [rows, h, w] millimetres for depth; scaled to `size` as
-    `fit` does, if there is one. Raises DataError."""
+def pictures(column: pa.ChunkedArray, feature: Feature, coding: depth.Coding | None, where: str,
+             size: tuple[int, int] | None = None) -> ndarray:
+    """A column of embedded pictures: uint8 [rows, h, w, 3], or uint16 [rows, h, w] millimetres for depth, which has a coding;
+    scaled to `size` as `fit` does, if there is one. Raises DataError."""
     height, width, _ = feature.shape
-    coding = depth.Coding.read(feature.info, where) if feature.depth else None
 
     def rows() -> Iterator[ndarray]:
         for row, cell in enumerate(column):
@@ -101,11 +101,13 @@ def pictures(column: pa.ChunkedArray, feature: Feature, where: str, size: tuple[
     return gathered(rows(), len(column), (height, width), size, feature.depth, where)
 
 
-def decoded(content: bytes, size: tuple[int, int] | None, coding: depth.Coding | None, where: str) -> ndarray:
+def decoded(content: bytes, size: tuple[int, int] | None, coding: depth.Coding | None, where: str,
+            fix: str = f"if it is depth, {depth.FIX}; if it is colour, write it with 8 bits") -> ndarray:
     """One picture file: uint8 [h, w, 3]; with a coding uint16 [h, w], millimetres.
 
     Args:
         size: height and width that it must have; None: any up to `PIXELS`.
+        fix: what to do about colours that hold measurements.
 
     Raises:
         DataError: if it is damaged, of another size, or holds what would be lost.
@@ -121,7 +123,7 @@ def decoded(content: bytes, size: tuple[int, int] | None, coding: depth.Coding |
                 if getattr(picture, "is_animated", False):
                     raise DataError("there are several pictures in one", where=where, expected="one picture per row",
                                     got=f"a {picture.format} of several", fix="write one file per picture")
-                return _colours(picture, content, where) if coding is None else _depths(picture, content, coding, where)
+                return _colours(picture, content, where, fix) if coding is None else _depths(picture, content, coding, where)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError("the picture is too large", where=where, expected=f"at most {PIXELS} pixels",
                         got=str(error)[:60]) from error
@@ -139,11 +141,11 @@ def bits_of(picture: Image.Image, content: bytes) -> int:
     return 8
 
 
-def _colours(picture: Image.Image, content: bytes, where: str) -> UInt8[ndarray, "h w 3"]:
+def _colours(picture: Image.Image, content: bytes, where: str, fix: str) -> UInt8[ndarray, "h w 3"]:
     if picture.mode in NUMERIC or bits_of(picture, content) > 8:
         raise DataError("the picture holds measurements, or colours finer than 8 bits, and nothing says which", where=where,
                         expected="8 bits per channel", got=f"{bits_of(picture, content)} bits ({picture.mode})",
-                        fix=f"if it is depth, {depth.FIX}; if it is colour, write it with 8 bits")
+                        fix=fix)
     if picture.mode == "P":
         picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
     if picture.mode in ("LA", "RGBA", "PA"):

@@ -190,8 +190,8 @@ def read_frames(info: VideoInfo, numbers: Int64[ndarray, "M"], coding: Coding | 
             yield picture
 
 
-def check_kind(info: VideoInfo, deep: bool) -> None:
-    """Raises DataError if a film holds measurements where colours are wanted, or the other way round."""
+def check_kind(info: VideoInfo, deep: bool, fix: str = FIX) -> None:
+    """Raises DataError if a film holds measurements where colours are wanted, which `fix` mends, or the other way round."""
     coded, got = len(info.bits) == 1 and 8 < info.bits[0] <= 16, f"{info.pixels}, {info.bits[0]} bits"
     if deep and not coded:
         raise DataError("the video is marked as depth and holds none", where=info.file, got=got,
@@ -199,7 +199,7 @@ def check_kind(info: VideoInfo, deep: bool) -> None:
                         fix="mend is_depth_map in meta/info.json, or write depth with gray12le or gray16le")
     if not deep and (coded or max(info.bits) > 12):  # screens and cameras have up to 12
         raise DataError("the video holds measurements, and nothing says which", where=info.file,
-                        expected="colours, or grey of 8 bits", got=got, fix=FIX)
+                        expected="colours, or grey of 8 bits", got=got, fix=fix)
 
 
 def plane(frame: Any) -> UInt16[ndarray, "h w"]:
