@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from helpers_models import edit_header
 from wamlab import checkpoint, cli, recipe
 from wamlab.control.collect import collect
 from wamlab.data.sealed import seal, unseal
@@ -42,12 +43,6 @@ def trained(tmp_path_factory) -> Path:
 @pytest.fixture
 def copy(trained, tmp_path) -> Path:
     return shutil.copytree(trained, tmp_path / "model")
-
-
-def edit(folder: Path, change) -> None:
-    said = json.loads((folder / "checkpoint.json").read_text())
-    change(said)
-    (folder / "checkpoint.json").write_text(json.dumps(said))
 
 
 def flip(file: Path, many: int = 1) -> None:
@@ -119,7 +114,7 @@ def test_numbers_of_another_type_are_refused(copy, kind):
     (lambda h: h["recipe"]["model"]["action"].update(steps=10**6), ["action, steps"]),
 ])
 def test_headers_that_cannot_be_are_refused_before_anything_is_allocated(copy, change, words, capsys):
-    edit(copy, change)
+    edit_header(copy, change)
     tracemalloc.start()
     try:
         with pytest.raises(WamError) as caught:
@@ -131,12 +126,20 @@ def test_headers_that_cannot_be_are_refused_before_anything_is_allocated(copy, c
     assert cli.main(["show", str(copy)]) in (0, 2)  # and no traceback
 
 
+def test_a_header_that_was_edited_is_not_that_of_the_weights(copy):
+    edit_header(copy, lambda header: header.update(seed=1))
+    checkpoint.load_model(copy)
+    edit_header(copy, lambda header: header.update(seed=2), sealed=False)
+    with pytest.raises(CheckpointError, match="header has changed"):
+        checkpoint.load_model(copy)
+
+
 @pytest.mark.parametrize("change, field", [
     ({"control_hz": 50.0}, "control_hz"), ({"state": ["tip y (inches)", "tip x (inches)"]}, "state"),
     ({"cameras": ["wrist"]}, "cameras"), ({"image_size": [32, 32]}, "image_size"),
 ])
 def test_a_model_for_another_kind_of_task_is_not_run(copy, change, field, tmp_path, capsys):
-    edit(copy, lambda header: header["task_spec"].update(change))
+    edit_header(copy, lambda header: header["task_spec"].update(change))
     if field == "image_size":  # whose weights have another shape as well
         with pytest.raises(CheckpointError):
             checkpoint.load_model(copy)
@@ -149,7 +152,7 @@ def test_a_model_for_another_kind_of_task_is_not_run(copy, change, field, tmp_pa
 
 
 def test_actions_in_another_unit_are_not_run(copy, tmp_path, capsys):
-    edit(copy, lambda header: header["task_spec"]["action"].update(units=["inches/step"] * 2))
+    edit_header(copy, lambda header: header["task_spec"]["action"].update(units=["inches/step"] * 2))
     assert rolled_out(copy, tmp_path / "out") == 2
     assert "disagree on action" in capsys.readouterr().err
 
@@ -196,7 +199,7 @@ def test_a_labeller_whose_header_is_damaged_is_refused(change, tmp_path):
     header = {"kind": "inverse", "config": checkpoint.to_json(InverseConfig())}
     one.save(tmp_path / "model", header)
     assert Inverse.load(tmp_path / "model").error == 0.5
-    edit(tmp_path / "model", lambda said: said.update(change))
+    edit_header(tmp_path / "model", lambda said: said.update(change))
     with pytest.raises(CheckpointError, match="labeller"):
         Inverse.load(tmp_path / "model")
 

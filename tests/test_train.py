@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from disk_faults import Disk, failing
+from helpers_models import edit_header
 from wamlab import checkpoint, recipe
 from wamlab.control.collect import collect
 from wamlab.data.draws import Draws, Source
@@ -125,8 +126,7 @@ def test_foreign_folders_and_damage_are_refused(demos, tmp_path):
 
     def header(**changes):
         def edit(copy: Path) -> None:
-            data = json.loads((copy / "checkpoint.json").read_text())
-            (copy / "checkpoint.json").write_text(json.dumps(data | changes))
+            edit_header(copy, lambda header: header.update(changes))
         return edit
 
     truncated = damaged("truncated", lambda c: (c / "tensors.safetensors").write_bytes(
@@ -154,10 +154,10 @@ def test_foreign_folders_and_damage_are_refused(demos, tmp_path):
 def test_nothing_is_left_when_the_disk_is_full(demos, tmp_path):
     """Said with the file and what to do; what was finished is kept, and with room again training ends in the same weights."""
     whole = train(tiny("vla"), [demos], tmp_path / "whole", seed=0)
-    for point in (2, 9, 17):  # a write, a flush or a rename, of this state or of a later one
+    for point in (7, 14, 22):  # a write, a flush or a rename, of this state or of a later one
         with pytest.raises(DataError, match="the disk is full") as caught, failing(Disk(point, "full for good")):
             train(tiny("vla"), [demos], tmp_path / "run", seed=0)
-        assert "step-1" in str(caught.value) and "free some space" in str(caught.value)
+        assert str(tmp_path / "run") in str(caught.value) and "free some space" in str(caught.value)
         assert all(path.name.startswith("step-") for path in (tmp_path / "run").iterdir())
     finished = train(tiny("vla"), [demos], tmp_path / "run", seed=0)
     one, other = checkpoint.read_tensors(whole), checkpoint.read_tensors(finished)
@@ -185,6 +185,21 @@ def test_datasets_of_different_renderers_are_mixed_only_if_asked(demos, tmp_path
     with pytest.raises(WamError, match="--mixed-renderers"):
         train(tiny("vla"), both, tmp_path / "run")
     assert train(tiny("vla"), both, tmp_path / "run", mixed_renderers=True).is_dir()
+
+
+def test_two_trainings_never_write_to_one_folder(demos, tmp_path):
+    refused = []
+
+    def meanwhile(done: int, total: int) -> None:
+        if done == 2:
+            with pytest.raises(WamError, match="another process writes run"):
+                train(tiny("vla"), [demos], tmp_path / "run", seed=2)
+            refused.append(done)
+
+    folder = train(tiny("vla"), [demos], tmp_path / "run", seed=1, progress=meanwhile)
+    assert refused and checkpoint.read_header(folder)["seed"] == 1 and not (tmp_path / ".run.working").exists()
+    with pytest.raises(WamError, match="a dataset lies"):
+        train(tiny("vla"), [demos], demos.path)
 
 
 def test_play_alone_trains_no_policy(tmp_path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from .data.sealed import seal, unseal
 from .errors import CheckpointError, DataError, SpecError, WamError
 from .models.base import WorldActionModel
 from .models.stream import Streams
-from .reading import load_json, shown, table, whole, words
+from .reading import load_json, read_bytes, shown, table, whole, words
 from .recipe import Recipe
 from .spec import TaskSpec
 
@@ -72,8 +73,9 @@ def write(folder: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]
     """Tensors and a JSON header as one folder, atomically; the header's "format" says what kind it is. Raises DataError."""
     arrays = {name: value.detach().cpu().numpy() for name, value in tensors.items()}
     with whole_folder(folder) as draft:
-        write_whole(draft / "tensors.safetensors", seal(arrays))
-        write_whole(draft / "checkpoint.json", json.dumps(dict(header), indent=1, sort_keys=True).encode())
+        text = json.dumps(dict(header), indent=1, sort_keys=True).encode()
+        write_whole(draft / "tensors.safetensors", seal(arrays, {"header": str(zlib.crc32(text))}))
+        write_whole(draft / "checkpoint.json", text)
 
 
 def read_header(folder: Path, kind: str = FORMAT) -> dict[str, Any]:
@@ -106,8 +108,8 @@ def read_header(folder: Path, kind: str = FORMAT) -> dict[str, Any]:
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """The tensors, each checked against the sum that was written with it. A file from before there were sums is read with a
-    warning that it cannot be checked.
+    """The tensors, each checked against the sum that was written with it, and the header beside them likewise. A file from
+    before there were sums is read with a warning that it cannot be checked.
 
     Raises:
         CheckpointError: if the file is missing, cut, or has changed since it was written.
@@ -118,6 +120,10 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     except DataError as error:
         raise CheckpointError(f"the checkpoint's tensors cannot be read: {error.problem}", where=error.where,
                               expected=error.expected, got=error.got, fix=error.fix) from error
+    said, there = found.texts.get("header"), str(zlib.crc32(read_bytes(folder / "checkpoint.json")))
+    if said is not None and said != there:
+        raise CheckpointError("the checkpoint's header has changed since its tensors were written", where=folder /
+                              "checkpoint.json", expected=f"checksum {said}", got=there, fix="train again or restore the file")
     return {name: torch.from_numpy(array) for name, array in found.arrays.items()}
 
 

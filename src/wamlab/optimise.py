@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from .errors import CheckpointError, WamError
+from .data.atomic import alone_at
+from .errors import CheckpointError, DataError, WamError
 from .recipe import Training
 
 
@@ -88,3 +92,18 @@ def join_processes() -> str:
     if "RANK" in os.environ and not dist.is_initialized():
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
+
+
+@contextmanager
+def one_training(out: Path) -> Iterator[str]:
+    """Be the only training that writes to `out`, in one process or in a group of them; gives the device to train on.
+
+    Raises:
+        DataError: if another one writes there, or a dataset lies there.
+    """
+    if (out / "dataset.json").exists():
+        raise DataError("a dataset lies where the model is to be", where=out, expected="a folder of its own",
+                        got="dataset.json", fix="choose another --out")
+    device = join_processes()
+    with nullcontext() if dist.is_initialized() and dist.get_rank() else alone_at(out):
+        yield device

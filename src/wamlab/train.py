@@ -25,7 +25,7 @@ from .data.selection import split
 from .data.store import EpisodeStore
 from .data.windows import Windows
 from .errors import CheckpointError, WamError
-from .optimise import Fit, join_processes
+from .optimise import Fit, one_training
 from .ranges import SEED
 from .recipe import Recipe
 from .types import Batch
@@ -238,13 +238,13 @@ def train(recipe: Recipe, stores: Sequence[EpisodeStore], out: str | Path, *, se
     Args:
         mixture: how much of each batch comes from each store; None: all windows count alike.
         mixed_renderers: accept stores whose pictures were drawn in different ways.
-        out: folder for checkpoints and the finished model. A run that was stopped goes on from here.
+        out: folder for checkpoints and the model. A run that was stopped goes on from here.
         episodes: per store, the indices to train on (None: all); a twentieth of them is held out.
         progress: called with (steps done, steps in all).
 
     Raises:
-        CheckpointError: if `out` holds another run.
-        WamError: if there is nothing to train on, or the loss is not finite.
+        WamError: if `out` holds another run or one is under way there, there is nothing to train on, or the loss is not finite.
     """
     SEED.check(seed, "seed")
-    return Trainer(recipe, stores, Path(out), seed, join_processes(), mixture, mixed_renderers, episodes).run(progress)
+    with one_training(Path(out)) as device:
+        return Trainer(recipe, stores, Path(out), seed, device, mixture, mixed_renderers, episodes).run(progress)

@@ -143,9 +143,28 @@ def alone_in(folder: Path) -> Iterator[None]:
     Raises:
         DataError: if another process does.
     """
-    mark = folder / ".working"
+    with _held(folder / ".working", "another process works in this folder"):
+        yield
+
+
+@contextmanager
+def alone_at(target: Path) -> Iterator[None]:
+    """Be the only process that makes what is to be at `target`, as long as the block lasts. The lock lies beside it, for there
+    may be nothing yet, and nothing may be left where making it fails.
+
+    Raises:
+        DataError: if another process makes it.
+    """
+    target = target.absolute()
+    make_folder(target.parent)
+    with _held(target.parent / f".{target.name}.working", f"another process writes {target.name} at this moment"):
+        yield
+
+
+@contextmanager
+def _held(mark: Path, problem: str) -> Iterator[None]:
     try:
-        lock = take(mark, "another process works in this folder", "one at a time", "wait for it or stop it")
+        lock = take(mark, problem, "one at a time", "wait for it or stop it, or choose another output folder")
     except OSError as error:
         raise write_error(error, mark) from error
     try:

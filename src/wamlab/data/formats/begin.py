@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ... import spec as specs
 from ...errors import DataError
 from ...reading import load_json
 from ...spec import TaskSpec
 from ...types import Episode
-from ..atomic import write_whole
+from ..atomic import alone_at, write_whole
 from ..store import EpisodeStore
+
+Options = ParamSpec("Options")
+Done = TypeVar("Done")
+Import = Callable[Concatenate[str | Path, str | Path, Options], Done]
+
+
+def one_at_a_time(importer: Import[Options, Done]) -> Import[Options, Done]:
+    """An import that refuses to write where another process imports at the same moment."""
+
+    @wraps(importer)
+    def alone(source: str | Path, target: str | Path, *rest: Options.args, **options: Options.kwargs) -> Done:
+        with alone_at(Path(target)):
+            return importer(source, target, *rest, **options)
+
+    return alone
 
 
 class Begun:

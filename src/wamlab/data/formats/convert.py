@@ -21,7 +21,7 @@ from ..check.finding import Finding
 from ..check.sums import check_sums
 from ..check.videos import check_videos
 from ..store import EpisodeStore
-from .begin import Begun, existing
+from .begin import Begun, existing, one_at_a_time
 from .chosen import Chosen, choose
 from .episodes import read_episode
 from .index import digest
@@ -49,6 +49,7 @@ class Imported:
     """what was read as what"""
 
 
+@one_at_a_time
 def import_lerobot(source: str | Path, target: str | Path, *, size: tuple[int, int] | None = None,
                    action_kind: ActionKind | None = None, action: str | None = None, state: str | None = None,
                    instruction: str | None = None, skip_bad: bool = False, progress: Progress | None = None) -> Imported:

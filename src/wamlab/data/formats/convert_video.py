@@ -25,7 +25,7 @@ from ...types import Episode
 from ..check.finding import Finding
 from ..store import code_version
 from ..video import FILMED
-from .begin import Begun
+from .begin import Begun, one_at_a_time
 from .convert import Imported, Progress
 from .films import ENDINGS, STILLS, Moving, Stills, films, stills, unread
 from .pictures import fit
@@ -94,6 +94,7 @@ def centre(picture: UInt8[ndarray, "H W 3"], size: tuple[int, int]) -> UInt8[nda
     return picture[top:top + height, left:left + width]
 
 
+@one_at_a_time
 def import_videos(source: str | Path, target: str | Path, like: TaskSpec, *, instruction: str = "", seconds: float = 20.0,
                   rate: float | None = None, skip_bad: bool = False, progress: Progress | None = None) -> Imported:
     """Write a film, or all below a folder, to an episode store; pieces that are there already are left as they are.

@@ -145,9 +145,17 @@ class LeRobot:
         return read
 
     def instruction(self, index: int, task_index: int) -> str:
-        """The task's text of a row: by its task index, else the first that the table of episodes names."""
-        tasks = self.row(index).tasks
-        return self.tasks.get(task_index, tasks[0] if tasks else "")
+        """The task's text of a row, by its task index.
+
+        Raises:
+            DataError: for a number that the table of tasks lacks: which task it was, nobody knows.
+        """
+        if task_index not in self.tasks:
+            raise DataError(f"episode {index} has a task that is in no table", got=task_index,
+                            where=f"{self.root / self.row(index).data}, field task_index",
+                            expected=f"a number of the tasks: {', '.join(map(str, sorted(self.tasks)[:20]))}",
+                            fix="mend the table of tasks or the column; or say the task: --instruction TEXT")
+        return self.tasks[task_index]
 
     def instructions(self, index: int, rows: Int64[ndarray, "N 1"]) -> Instructions:
         """The tasks' texts in an episode, and the row from which on each holds, by the column task_index."""

@@ -14,6 +14,8 @@ from .lerobot import LeRobot
 from .outcome import only_at_the_end, success_of
 from .strays import unlisted_rows
 
+HELD = tuple(map(np.dtype, ("bool", "int8", "uint8", "int16", "uint16", "float16", "float32")))
+"""types whose every number fits into 32 bits of floating point"""
 ROUNDED = 1e-3
 """share of a channel's range that may be lost when it is kept in 32 bits"""
 
@@ -36,7 +38,7 @@ class Noticed:
         elif not self.own and only_at_the_end(columns):
             self.only_last.append(index)
         for name in filter(None, (self.chosen.state, self.chosen.action)):
-            if columns[name].dtype.itemsize > 4 and not _fits(columns[name].reshape(length, -1)):
+            if columns[name].dtype not in HELD and not _fits(columns[name].reshape(length, -1)):
                 self.rounded.setdefault(name, []).append(index)
 
     def findings(self) -> list[Finding]:

@@ -16,8 +16,9 @@ from .chosen import OUTCOMES
 
 
 def success_of(columns: Mapping[str, ndarray], length: int, solved_at_start: bool, where: str) -> Bool[ndarray, "T1"] | None:
-    """Per observation whether the task is solved; None where that is not known: without the column, or where it holds NaN or
-    negative numbers. The last observation has the outcome of its own row too: whatever ended the episode ended it solved.
+    """Per observation whether the task is solved; None where that is not known: without the column, or where it holds anything
+    but 0 and 1 (NaN, -1, a score). The last observation has the outcome of its own row too: whatever ended the episode ended
+    it solved.
 
     Args:
         columns: those of the episode that are read, `next.success` [N, 1] among them or not.
@@ -33,7 +34,10 @@ def success_of(columns: Mapping[str, ndarray], length: int, solved_at_start: boo
         raise DataError("the outcome is more than a number per row", where=f"{where}, field next.success", expected="1",
                         got=after.shape[1])
     after = after[:, 0]
-    if not (np.isfinite(after) & (after >= 0)).all():
+    if after.dtype.kind not in "biuf":
+        raise DataError("the outcome is no number", where=f"{where}, field next.success", expected="true or false, 0 or 1",
+                        got=str(after[0])[:40], fix="store it as a boolean, or leave the column out: then it is unknown")
+    if not np.isin(after, (0, 1)).all():
         return None
     success = np.append(solved_at_start, after[:-1] > 0)
     success[-1] |= after[-1] > 0
@@ -42,7 +46,7 @@ def success_of(columns: Mapping[str, ndarray], length: int, solved_at_start: boo
 
 def only_at_the_end(columns: Mapping[str, ndarray]) -> bool:
     """Whether success stands in the last row alone."""
-    after = columns["next.success"].reshape(-1) > 0 if "next.success" in columns else np.zeros(1, bool)
+    after = columns["next.success"].reshape(-1) == 1 if "next.success" in columns else np.zeros(1, bool)
     return bool(after[-1] and not after[:-1].any())
 
 
