@@ -25,6 +25,14 @@ def log_folder(path: Path) -> Path:
                     got="neither" if path.exists() else "no such folder", fix="give the folder that wam run wrote")
 
 
+def is_there(path: Path) -> bool:
+    """Whether something is there; nothing is where no path can lead, such as one that is too long."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def stores(path: Path) -> dict[str, EpisodeStore]:
     """Datasets by name: the one at `path`, or all that a log at `path` names.
 
@@ -35,7 +43,7 @@ def stores(path: Path) -> dict[str, EpisodeStore]:
         return {path.name: EpisodeStore.open(path)}
     folder = log_folder(path)
     named = {name: folder / place for name, place in EvalLog.load(folder).episodes.items()}
-    found = {name: EpisodeStore.open(place) for name, place in named.items() if (place / "dataset.json").exists()}
+    found = {name: EpisodeStore.open(place) for name, place in named.items() if is_there(place / "dataset.json")}
     if not found:
         raise DataError("of this run only the log is left: there are no rollouts to score", where=folder,
                         expected=", ".join(named) or "episodes that the log names", got="no dataset at any of their places",
