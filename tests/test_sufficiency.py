@@ -7,19 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from toyworld import SPEC
 from wamlab.cli import main
 from wamlab.evaluate import record_writing, records
 from wamlab.evaluate.actions import OFFERED
 from wamlab.evaluate.branches import Protocol, make_branches
 from wamlab.evaluate.card import from_log
-from wamlab.evaluate.evidence import Answers
+from wamlab.evaluate.evidence import Answers, Effects
 from wamlab.evaluate.log import EvalLog
 from wamlab.evaluate.metrics import Evidence
 from wamlab.evaluate.protocol import terms_of
 from wamlab.evaluate.score import true_effects
 from wamlab.evaluate.sufficiency import WORDS, lacking
 from wamlab.evaluate.sufficiency.situations import effective
+from wamlab.evaluate.sufficiency.things import entities
 from wamlab.evaluate.verdict import decide
+from wamlab.spec import EntitySpec
 
 FOLLOWS = "imagines and follows it"
 
@@ -167,6 +170,43 @@ def twice(rows):
                             for row in rows[1:])], scales=[])
 
 
+def with_constant(rows):
+    """The robot once more, as an object that also has a height, which never changes."""
+    first = entity(twice(rows), "object", channels=["x", "y", "z"], units=["table widths"] * 3)
+    return [first[0], *(row | {side: row[side] | {"object": np.concatenate(
+        [row[side]["object"], np.full((*np.shape(row[side]["object"])[:-1], 1), 0.5)], -1).tolist()} for side in states(row)}
+        for row in first[1:])]
+
+
+def link(rows, part=((0.5, 0.0), (0.0, 0.5)), each=lambda context: 1.0):
+    """A link of the robot as the object: a linear map of the robot's way, also one of its own per context."""
+    made = [rows[0]]
+    for row in rows[1:]:
+        start, way = np.array(row["start"]["robot"]), np.array(part) * each(int(row["context"]))
+        made.append(row | {side: row[side] | {"object": (0.2 + start + (np.array(row[side]["robot"]) - start) @ way).tolist()}
+                           for side in states(row)})
+    return head(made, scales=[])
+
+
+def link_for_disc(rows):
+    """A link as the object; the disc becomes a bystander of which the imagination knows nothing."""
+    made, draw = link(rows), np.random.default_rng(5)
+    return [made[0], *(row | {side: row[side] | {"bystander": (np.array(old[side]["object"]) + (draw.normal(
+        0, 0.4, np.shape(old[side]["object"])) if side == "imagined" else 0)).tolist()} for side in states(row)}
+        for row, old in zip(made[1:], rows[1:], strict=True))]
+
+
+def obeyed(rows):
+    """What was offered, as what came of the answers."""
+    return [row | ({"consequence": row["offered"]} if row["record"] == "answer" else {}) for row in rows]
+
+
+def far_away(rows, name, away, actions):
+    """A thing imagined elsewhere."""
+    return head([rows[0], *(mapped(row, lambda entity, side, value: value + away * (side == "imagined" and entity == name))
+                            if row["action"] in actions else row for row in rows[1:])], scales=[])
+
+
 def first_frame(rows):
     return [rows[0] | {"offsets": [4], "scales": []}, *(row | {side: {name: value[:1] for name, value in row[side].items()}
                                                              for side in states(row) if side != "start"} for row in rows[1:])]
@@ -207,6 +247,14 @@ ARRANGED = {
     "a ceiling worse than the model": (lambda rows: dim(rows, 0.04), "nearer to the truth"),
     "three contexts that decide": (larger, "in effect, fewer than"),
     "one thing under two names": (twice, "one thing under two names"),
+    "the robot and a constant": (with_constant, "object goes with robot"),
+    "a link of the robot": (link, "object goes with robot"),
+    "a link that turns and mirrors": (lambda rows: link(rows, ((0.0, 0.9), (0.6, 0.2))), "object goes with robot"),
+    "a link along one axis": (lambda rows: link(rows, ((0.7, 0.0), (0.0, 0.0))), "object goes with robot"),
+    "a link of another length in each context": (lambda rows: link(rows, each=lambda c: 0.4 + c % 5 / 4 * (-1) ** c),
+                                                 "object goes with robot"),
+    "a link, and the disc as a bystander": (link_for_disc, "object goes with robot"),
+    "what was offered as what was done": (obeyed, "nobody does what is shown that exactly"),
     "the first frame alone": (first_frame, "steps ahead"),
     "rounded": (every(lambda name, side, value: np.round(value / 0.02) * 0.02), "are rounded"),
     "its imagination as the truth": (own_truth, "to the last digits"),
@@ -235,10 +283,44 @@ def test_arranged_records_are_refused_with_the_reason(name, arranged):
         assert set(found.lacking) <= set(card.verdict.reasons)
 
 
+@pytest.mark.parametrize("name", ["bystander", "object"])
+@pytest.mark.parametrize("beside", ["", "null"])
+def test_a_thing_that_is_imagined_far_away_withholds_the_verdict(name, beside, honest, tmp_path):
+    """Also where only the null future is right. The control: elsewhere by less than things truly move."""
+    actions = [a for a in honest[0]["actions"] if a != beside]
+    found, card = judged(far_away(honest, name, 0.3, actions), tmp_path / "r.jsonl")
+    assert found.lacking == () and card.verdict.words == "not enough evidence"
+    assert any(f"further than objects truly move: false_effect.{name}.far" in why for why in card.verdict.reasons)
+    assert {s.metric: s.value for s in card.scores}[f"false_effect.{name}.far"] > 0.8
+    assert judged(far_away(honest, name, 0.004, actions), tmp_path / "r.jsonl")[1].verdict.words == FOLLOWS
+
+
+def tried(way, seed=0):
+    """Evidence of effects alone: a robot that moves in every context, and the way of an object given the robot's."""
+    draw = np.random.default_rng(seed)
+    moves = {"robot": draw.normal(0, 0.1, (20, 9, 2, 2))}
+    moves["object"] = way(moves["robot"], draw)
+    spec = replace(SPEC, entities=tuple(EntitySpec(n, n, ("x", "y"), ("m", "m"), 0.01) for n in moves))
+    start = {n: np.zeros((20, 2)) for n in moves}
+    return Evidence("m", spec, effects=Effects(start, moves, moves, (4, 8), tuple(map(str, range(9))), ("free",) * 20))
+
+
+@pytest.mark.parametrize("way, one", [
+    (lambda robot, draw: robot * 0.5 + draw.normal(0, 0.003, robot.shape), True),
+    (lambda robot, draw: robot[..., ::-1] * draw.uniform(-2, 2, (20, 1, 1, 1)), True),  # another map in each context
+    (lambda robot, draw: robot * (np.arange(20) % 2)[:, None, None, None], True),  # seen in half of them, by one map for all
+    (lambda robot, draw: robot * (np.arange(20) % 5 > 1)[:, None, None, None] * np.array([0.6, 1.0])[:, None] +  # often held
+     np.maximum(robot, 0) * (np.arange(20) % 5 < 2)[:, None, None, None], False),
+    (lambda robot, draw: np.maximum(robot, 0.05) - 0.05, False),  # pushed from one side
+    (lambda robot, draw: draw.normal(0, 0.1, robot.shape), False)])
+def test_a_thing_that_is_a_linear_map_of_the_robot_is_no_thing_of_its_own(way, one):
+    assert bool([*entities(tried(way))]) == one
+
+
 def test_most_arrangements_would_have_their_verdict_from_the_numbers_alone(arranged):
     """The control: without the minimum the intervals alone grant it."""
     granted = [name for name, (_, card) in arranged.items() if decide(card.scores, True).words == FOLLOWS]
-    assert len(granted) >= 15, granted
+    assert len(granted) >= 22, granted
 
 
 def test_native_evidence_is_judged_by_the_same_minimum(branches, evidence):

@@ -11,7 +11,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy import ndarray
 
-from .metrics import Answers, Effects, Foresight
+from .metrics import Answers, Effects, Evidence, Foresight
 from .metrics.base import positions, sigma
 from .record_head import Sheet
 from .record_lines import Line
@@ -25,7 +25,8 @@ FAR = 1e6
 SAME = 1e-3
 """of the tolerance; states that are nearer to each other are one"""
 EQUAL = 1e-6
-"""of the true motion's energy; nearer to the truth, an imagination is a copy of it, or the truth one of the imagination"""
+"""of the true motion's energy; nearer to the truth, an imagination is a copy of it, or the truth one of the imagination; and a
+consequence one of what was offered"""
 OWNER = {"effect": ("context", "action"), "late": ("context", "action"), "answer": ("context", "action"),
          "plan": ("episode", "chunk")}
 Moves = Mapping[str, ndarray]
@@ -188,17 +189,23 @@ def _noise(sheet: Sheet, effects: Effects | None, units: Mapping[str, float]) ->
 
 
 
-def unproven(sheet: Sheet, effects: Effects | None) -> tuple[str, ...]:
-    """What a sender's records lack beside the evidence's own minimum: contexts numbered before they were asked, and an
-    imagination that is not the truth itself."""
+def unproven(sheet: Sheet, evidence: Evidence) -> tuple[str, ...]:
+    """What a sender's records lack beside the evidence's own minimum: contexts numbered before they were asked, and
+    imaginations and consequences that are not the truth and the offer themselves."""
+    effects, answers = evidence.effects, evidence.answers
     found, names = [], list(dict.fromkeys(line.word("context") for line in sheet.lines["effect"]))
     if {*names} not in ({*map(str, range(first, first + len(names)))} for first in (0, 1)):
         found.append(f"the contexts are not numbered from 0 without gaps, as they were drawn: {', '.join(names[:6])}, ...")
-    if effects is not None and names:
-        away = {e.name: e for e in sheet.spec.of_group("robot", "object", "articulation") if e.name in effects.real}
-        left = sum(float(((effects.imagined[name] - effects.real[name]) ** 2).sum()) for name in away)
-        size = sum(float(((effects.real[name] - effects.start[name][:, None, None]) ** 2).sum()) for name in away)
-        if size > 0 and left < EQUAL * size:
-            found.append("what was imagined is what truly happened, to the last digits: no measured truth is that near to an "
-                         "imagination")
+    if effects is not None and _copied(sheet, effects.start, effects.imagined, effects.real):
+        found.append("what was imagined is what truly happened, to the last digits: no measured truth is that near to an "
+                     "imagination")
+    if answers is not None and _copied(sheet, answers.start, answers.consequence, answers.offered):
+        found.append("what came of the answers is what was offered, to the last digits: nobody does what is shown that exactly")
     return tuple(WORDS + why for why in found)
+
+
+def _copied(sheet: Sheet, start: Moves, made: Moves, true: Moves) -> bool:
+    names = [e.name for e in sheet.spec.of_group("robot", "object", "articulation") if e.name in true]
+    left = sum(float(((made[name] - true[name]) ** 2).sum()) for name in names)
+    size = sum(float(((true[name] - start[name][:, None, None]) ** 2).sum()) for name in names)
+    return size > 0 and left < EQUAL * size

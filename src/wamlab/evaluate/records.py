@@ -85,7 +85,7 @@ def load(path: str | Path) -> Records:
     missing |= {need: why for need, why in sheet.missing.items() if why and not (need == "effects" and failures)}
     evidence = Evidence(sheet.model, sheet.spec, episodes, foresight=foresight, effects=effects, answers=answers,
                         trials=_trials(sheet), scales=dict(sheet.terms.scales), missing=missing)
-    return Records(sheet.terms, evidence, sheet.imagines, late, (*lacking(evidence, sheet.terms), *unproven(sheet, effects)))
+    return Records(sheet.terms, evidence, sheet.imagines, late, lacking(evidence, sheet.terms) + unproven(sheet, evidence))
 
 
 def _grid(sheet: Sheet, kind: str, sides: Sequence[str]) -> tuple[list[str], dict[tuple[str, str], Line], dict[str, Any]]:

@@ -20,6 +20,7 @@ CEILING = 0.5
 HALLUCINATES = 0.5
 """share of what stays still that an imagination moves, above which nothing else about it counts as true"""
 STILL = ("false_effect", "false_effect.object", "false_effect.bystander")
+FAR = ("false_effect.object.far", "false_effect.bystander.far")
 NOT_LOOKED_AT = "not enough evidence: whether it meets the protocol's minimum was not looked at; judge the run again"
 TRUE = {"cc.robot": "its imagined robot follows a given action", "cc.object": "its imagined object follows a given action"}
 FITS = {"specific": "its plans fit their own episode"}
@@ -116,14 +117,14 @@ def hallucinates(found: Mapping[str, Score]) -> tuple[str, ...]:
     """Where most of what stays still is imagined to move, beyond what the readout sees on true frames, and further than things
     usually move; empty if nowhere."""
     null = found.get("null_action")
-    if null is None or null.high is None or null.high >= 0 or null.n < LEAST:
-        return ()
+    beyond = null is not None and null.high is not None and null.high < 0 and null.n >= LEAST
     told = []
-    for name in STILL:
-        score, ceiling = found.get(name), found.get(f"{name}.ceiling")
+    for name in (*STILL, *FAR) if beyond else FAR:
+        score, ceiling = found.get(name), found.get(f"{name.removesuffix('.far')}.ceiling")
         blurred = ceiling is not None and ceiling.value is not None and ceiling.value > HALLUCINATES
-        if score is not None and score.low is not None and score.low > HALLUCINATES and not blurred:
-            told.append(f"it imagines motion in most of what stays still: {name} {score.value:.2f}")
+        if score is not None and score.low is not None and score.low > HALLUCINATES and score.n >= LEAST and not blurred:
+            further = ", further than objects truly move" if name in FAR else ""
+            told.append(f"it imagines motion in most of what stays still{further}: {name} {score.value:.2f}")
     return tuple(told)
 
 

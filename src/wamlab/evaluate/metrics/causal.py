@@ -179,50 +179,7 @@ def estimate(evidence: Evidence, name: str, sums: Float[ndarray, "C Q"], functio
     return evidence.score(name, cluster_bootstrap(sums, function) or value, n=len(sums), **more)
 
 
-def false_effect(evidence: Evidence) -> Sequence[Score]:
-    return _rates(evidence, "false_effect", happened=False)
-
-
-def miss(evidence: Evidence) -> Sequence[Score]:
-    return _rates(evidence, "miss", happened=True)
-
-
-def _rates(evidence: Evidence, name: str, happened: bool) -> Sequence[Score]:
-    """Share of (context, action, entity) in which the imagination moves the entity although nothing does, or the reverse.
-
-    Still: within tolerance of the start at all offsets. Moving: beyond tau, the tolerance or what the readout may see where
-    nothing moves. A miss is asked only of what moves by more than 2 tau, so that truth itself has rates of 0.
-    """
-    effects, scores = evidence.effects, []
-    assert effects is not None
-    totals: dict[str, list[ndarray]] = {"": [], ".ceiling": []}
-    for group in GROUPS:
-        sources = {"": effects.imagined} | ({} if effects.ceiling is None else {".ceiling": effects.ceiling})
-        for suffix, imagined in sources.items():
-            counts = np.zeros((len(effects.strata), 2))
-            for entity in entities(evidence.spec, group, imagined):
-                start = effects.start[entity.name][:, None, None]
-                tau = max(entity.tolerance, effects.noise.get(entity.name, 0.0))
-                real, made = effects.real[entity.name] - start, moved(entity, imagined[entity.name] - start, tau).any(-1)
-                asked = moved(entity, real, 2 * tau).any(-1) if happened else ~moved(entity, real).any(-1)
-                counts += np.stack([(asked & (made != happened)).sum(1), asked.sum(1)], -1)
-            totals[suffix].append(counts)
-            scores.append(share(evidence, f"{name}.{group}{suffix}", counts))
-    return [share(evidence, name + suffix, np.sum(parts, 0)) for suffix, parts in totals.items() if parts] + scores
-
-
-def share(evidence: Evidence, name: str, counts: Float[ndarray, "C 2"]) -> Score:
-    """A share with its interval, from (hits, cases) per context."""
-    if not counts[:, 1].sum():
-        return evidence.score(name, None, unavailable="no such case among these contexts and actions")
-    estimate = cluster_bootstrap(counts, lambda s: s[..., 0] / s[..., 1])
-    return evidence.score(name, estimate or float(counts[:, 0].sum() / counts[:, 1].sum()), n=len(counts), unit="share",
-                          note=f"{int(counts[:, 1].sum())} cases")
-
-
 _SOURCE = "causal concordance: concordance correlation (Lin 1989), uncentred, on within-context effects"
-_RATES = {"<group>": "for one kind of thing", "ceiling": "the readout's own rate on true frames",
-          "<group>.ceiling": "the readout's own rate on true frames"}
 METRICS = (
     Metric("cc", ("effects",), cc_a2f, "higher", (-1, 1),
            "does the imagined future follow the action: 1 as in truth, 0 not at all, -1 the wrong way", _SOURCE,
@@ -237,8 +194,4 @@ METRICS = (
                "<group>.<stratum>": "among contexts that are free, near contact or in contact",
                "<group>.like_expert": "among actions near the expert's own: shares of its motion",
                "<group>.unlike_expert": "among actions that the expert does not take: turned, reversed, random"}),
-    Metric("false_effect", ("effects",), false_effect, "lower", (0, 1), "share of still things that the imagination moves",
-           "displacement beyond the tolerance or the readout's noise", "share", children=_RATES),
-    Metric("miss", ("effects",), miss, "lower", (0, 1), "share of moving things that the imagination leaves where they are",
-           "displacement beyond the tolerance or the readout's noise", "share", children=_RATES),
 )

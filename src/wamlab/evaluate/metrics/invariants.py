@@ -15,7 +15,7 @@ from numpy import ndarray
 from ...spec import EntitySpec
 from ..log import Score
 from .base import Effects, Evidence, Metric, entities, moved, positions
-from .causal import share
+from .rates import share
 
 SLACK = 1.25
 """how far beyond the truth's own extremes counts as broken"""

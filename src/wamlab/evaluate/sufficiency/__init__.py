@@ -12,9 +12,10 @@ from ..metrics.answers import as_effects
 from ..metrics.base import Evidence
 from ..protocol import Terms
 from .asked import actions, contact, moments
-from .numbers import entities, noise, rounded, units
+from .numbers import noise, rounded, units
 from .readable import ceilings
 from .situations import energies, situations
+from .things import entities
 
 WORDS = "not enough evidence: "
 

@@ -1,4 +1,4 @@
-"""Are the numbers what the protocol says? Units and tolerances that it fixes, no channel hidden, nothing doubled or rounded."""
+"""Are the numbers what the protocol says? Units and tolerances that it fixes, no channel hidden, nothing rounded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from ...spec import TaskSpec
 from ..metrics.base import Evidence, moved, positions, sigma
 from ..metrics.base import entities as of_group
-from ..metrics.causal import centred
 from ..protocol import Terms
 
 
@@ -63,22 +62,6 @@ def units(spec: TaskSpec) -> Iterator[str]:
             if not least * (1 - 1e-9) <= entity.tolerance * first.size <= most * (1 + 1e-9):
                 yield (f"the tolerance {entity.tolerance:g} {entity.units[0]} of {entity.name} is not within what the protocol "
                        f"fixes: {least / first.size:g} to {most / first.size:g}")
-
-
-def entities(evidence: Evidence) -> Iterator[str]:
-    """No thing that is another one under a second name."""
-    effects = evidence.effects
-    assert effects is not None
-    chosen = [e for group in ("robot", "object") for e in of_group(evidence.spec, group, effects.real)]
-    for number, one in enumerate(chosen):
-        for two in chosen[:number]:
-            if (width := positions(one)) != positions(two):
-                continue
-            a, b = (effects.real[e.name][..., :width] - effects.start[e.name][:, None, None, :width] for e in (one, two))
-            acting = moved(two, centred(b)).any((1, 2))
-            same = (np.linalg.norm(a - b, axis=-1) <= min(one.tolerance, two.tolerance)).all((1, 2))
-            if acting.any() and same[acting].mean() > 0.9:
-                yield f"{one.name} does what {two.name} does, in all that truly happens: one thing under two names"
 
 
 def noise(evidence: Evidence, terms: Terms) -> Iterator[str]:
