@@ -85,6 +85,10 @@ def test_mutations_are_detected_or_harmless(good, tmp_path):
     assert sum(c["detected"] for c in counts.values()) > 0.9 * len(SAMPLE)
 
 
+def test_a_copied_film_in_which_little_moves_is_found(good, tmp_path):
+    assert judge(971, good, tmp_path)[:2] == ("copied_video", "detected")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_over_a_thousand_mutations(good, tmp_path):
