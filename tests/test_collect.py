@@ -269,8 +269,8 @@ def work(part, alive):
         time.sleep(0.05)
 
 if __name__ == "__main__":
-    print("starting", flush=True)
     try:
+        print("starting", flush=True)
         in_workers(work, [0, 1])
     except KeyboardInterrupt:
         print("stopped")

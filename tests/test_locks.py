@@ -139,10 +139,8 @@ def test_death_gives_the_lock_up_and_a_child_that_lives_on_does_not_keep_it(tmp_
         from pathlib import Path
         from wamlab.data.recorder_recovery import take_lock
         take_lock(Path(sys.argv[1]))
-        child = os.fork()
-        if child == 0:
-            time.sleep(600)
-        print(child, flush=True)
+        if os.fork() == 0:
+            print(os.getpid(), flush=True)  # it lives, and has done what is done after a fork
         time.sleep(600)
     """, tmp_path)
     child = int(holder.stdout.readline())
