@@ -14,8 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from wamlab.control.collect import demonstrate
-from wamlab.evaluate.affordance_trip import round_trips
 from wamlab.evaluate.provenance import provenance
+from wamlab.labels.quality.affordances import round_trips
 from wamlab.simulators import make
 
 TASKS = {"pushworld": 40, "metaworld/drawer-open": 20, "metaworld/plate-slide": 20}

@@ -27,15 +27,15 @@ import torch
 from wamlab import recipe
 from wamlab.config import from_json
 from wamlab.data.store import EpisodeStore, store_name
-from wamlab.evaluate.card import HEADLINES, SIBLINGS, from_log
+from wamlab.evaluate.ask.rollout import held_out, rollout
+from wamlab.evaluate.card.card import HEADLINES, SIBLINGS, from_log
 from wamlab.evaluate.log import EvalLog, Score
 from wamlab.evaluate.provenance import provenance
-from wamlab.evaluate.rollout import held_out, rollout
-from wamlab.evaluate.run_cards import Asking, judged
+from wamlab.job.cards import Asking, judged
+from wamlab.job.run import executor_for
+from wamlab.job.run_config import RunConfig
+from wamlab.learn.train import train
 from wamlab.report import html
-from wamlab.run import executor_for
-from wamlab.run_config import RunConfig
-from wamlab.train import train
 from wamlab.userfile import load_file
 
 DECOUPLED = Path(__file__).parents[1] / "examples" / "decoupled.py"

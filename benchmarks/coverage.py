@@ -20,8 +20,8 @@ from scipy import stats
 
 from wamlab.evaluate.aggregate import stratified
 from wamlab.evaluate.metrics.causal import concordance, products
+from wamlab.evaluate.power.sequential import compare, log_wealth, win_share
 from wamlab.evaluate.provenance import provenance
-from wamlab.evaluate.sequential import compare, log_wealth, win_share
 from wamlab.evaluate.statistics import clopper_pearson, cluster_bootstrap, mcnemar, median_of_clusters, tango, wilson
 
 NOMINAL = 0.95

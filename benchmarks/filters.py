@@ -2,7 +2,7 @@
 
     python benchmarks/filters.py runs/filters docs/results/filters.json
 
-For each seed: demonstrations, a copy with planted faults (`wamlab.evaluate.filters.planted`), every filter's AUROC over all
+For each seed: demonstrations, a copy with planted faults (`wamlab.curate.filters.planted`), every filter's AUROC over all
 faults and per kind, alone and together; then a reactive recipe (`benchmarks/keypoints.py`) trained on clean and on spoilt
 data, as they are and as the filters leave them, with the same steps, and its success from the same held-out starts.
 Three sets of filters are judged: those that see nothing but what a robot records (*plain*), with some episodes labelled by
@@ -25,18 +25,18 @@ import numpy as np
 import torch
 
 from wamlab import recipe, simulators
-from wamlab.checkpoint import load_model
 from wamlab.control.collect import collect
+from wamlab.curate.filters import Corpus, discover
+from wamlab.curate.filters.outcome import closed
+from wamlab.curate.filters.planted import KINDS, plant
+from wamlab.curate.filters.ranking import LIMIT, rank, usable
 from wamlab.data.store import EpisodeStore
-from wamlab.evaluate.filters import Corpus, discover
-from wamlab.evaluate.filters.outcome import closed
-from wamlab.evaluate.filters.planted import KINDS, plant
-from wamlab.evaluate.filters.ranking import LIMIT, rank, usable
-from wamlab.evaluate.lockstep import successes
+from wamlab.evaluate.ask.lockstep import successes
+from wamlab.evaluate.ask.rollout import held_out
 from wamlab.evaluate.provenance import provenance
-from wamlab.evaluate.rollout import held_out
 from wamlab.evaluate.statistics import mean_of_runs, tango
-from wamlab.train import train
+from wamlab.learn.checkpoint import load_model
+from wamlab.learn.train import train
 
 TASK, SIZE = "pushworld", 48
 LABELLED = 40

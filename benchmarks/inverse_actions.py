@@ -24,10 +24,10 @@ import torch
 from wamlab.config import to_json
 from wamlab.control.collect import collect
 from wamlab.data.store import EpisodeStore
-from wamlab.evaluate.inverse_quality import MEANING, inverse_quality
 from wamlab.evaluate.provenance import provenance
 from wamlab.labels.inverse import InverseConfig, train_inverse
 from wamlab.labels.pairs import Pairs, pairs_from
+from wamlab.labels.quality.inverse import MEANING, inverse_quality
 
 TASKS = ("pushworld", "metaworld/drawer-open")
 KNOWN, HELD = (10, 40), 20

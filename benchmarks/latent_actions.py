@@ -28,15 +28,15 @@ from wamlab.config import to_json
 from wamlab.control.collect import collect
 from wamlab.control.compass import compass_actions, compass_classes
 from wamlab.data.store import EpisodeStore
-from wamlab.evaluate.label_measures import learned_from, mutual_information, share
-from wamlab.evaluate.latent_quality import MEANING, latent_quality
-from wamlab.evaluate.latent_replay import replay, stretches
 from wamlab.evaluate.log import Score
 from wamlab.evaluate.provenance import provenance
 from wamlab.labels.bottleneck import Discrete
 from wamlab.labels.latent import LatentConfig
 from wamlab.labels.latent_training import LatentActions, train_latent
 from wamlab.labels.pairs import Pairs, pairs_from, pairs_of
+from wamlab.labels.quality.latent import MEANING, latent_quality
+from wamlab.labels.quality.measures import learned_from, mutual_information, share
+from wamlab.labels.quality.replay import replay, stretches
 from wamlab.simulators import make
 
 TASKS = {"clean": "pushworld", "moving": "backdrop/pushworld"}

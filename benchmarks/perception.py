@@ -23,8 +23,8 @@ from numpy import ndarray
 
 from wamlab.control.collect import demonstrate
 from wamlab.control.replay import replay_control
+from wamlab.evaluate.ask.rollout import held_out
 from wamlab.evaluate.provenance import provenance
-from wamlab.evaluate.rollout import held_out
 from wamlab.evaluate.statistics import clopper_pearson
 from wamlab.simulators import Simulator, make
 from wamlab.types import Episode

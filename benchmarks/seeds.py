@@ -23,18 +23,18 @@ from typing import Any
 import torch
 
 from wamlab import recipe
-from wamlab.checkpoint import load_model
-from wamlab.chores import recipe_of
 from wamlab.config import from_json
 from wamlab.data.store import EpisodeStore, store_name
-from wamlab.evaluate.branches import Branches
+from wamlab.evaluate.ask.branches import Branches
+from wamlab.evaluate.ask.rollout import held_out, rollout
+from wamlab.evaluate.eyes.readout import Readout
 from wamlab.evaluate.provenance import provenance
-from wamlab.evaluate.readout import Readout
-from wamlab.evaluate.rollout import held_out, rollout
-from wamlab.evaluate.score import score_model, score_rollouts
-from wamlab.run import executor_for
-from wamlab.run_config import RunConfig
-from wamlab.train import train
+from wamlab.evaluate.scoring.score import score_model, score_rollouts
+from wamlab.job.chores import recipe_of
+from wamlab.job.run import executor_for
+from wamlab.job.run_config import RunConfig
+from wamlab.learn.checkpoint import load_model
+from wamlab.learn.train import train
 
 
 def again(run: Path, config: RunConfig, name: str, seed: int) -> dict[str, Any]:

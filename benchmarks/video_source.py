@@ -33,20 +33,20 @@ import torch
 from scipy import stats
 
 from wamlab import recipe
-from wamlab.checkpoint import load_model, read_header
 from wamlab.control.collect import collect
 from wamlab.data.atomic import write_whole
 from wamlab.data.mixture import Mixture
 from wamlab.data.store import EpisodeStore
-from wamlab.evaluate.branches import Branches, Protocol, imagine_branches, make_branches
+from wamlab.evaluate.ask.branches import Branches, Protocol, imagine_branches, make_branches
+from wamlab.evaluate.ask.rollout import held_out, rollout
 from wamlab.evaluate.metrics.visual import changed, psnr, squared_error
 from wamlab.evaluate.provenance import provenance
-from wamlab.evaluate.rollout import held_out, rollout
-from wamlab.run import executor_for
+from wamlab.job.run import executor_for
+from wamlab.learn.checkpoint import load_model, read_header
+from wamlab.learn.train import train
 from wamlab.simulators import Observation, make
 from wamlab.simulators.pushworld import PushWorld
 from wamlab.simulators.pushworld_law import GOAL
-from wamlab.train import train
 from wamlab.types import Context, Episode, as_image
 
 LABELLED, VIDEO, OTHERS = 8, 80, 130

@@ -15,10 +15,10 @@ import torch
 
 from wamlab import recipe
 from wamlab.control.collect import collect
+from wamlab.curate.remix import source_weights
 from wamlab.data.store import EpisodeStore
 from wamlab.evaluate.provenance import provenance
 from wamlab.evaluate.statistics import mean_of_runs
-from wamlab.remix import source_weights
 
 
 def noise(store: EpisodeStore, out: Path) -> EpisodeStore:

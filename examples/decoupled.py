@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from wamlab import checkpoint, recipe
+from wamlab import recipe
 from wamlab.config import from_json
+from wamlab.learn import checkpoint
 from wamlab.models.stream import Streams, StreamWAM
 from wamlab.spec import TaskSpec
 from wamlab.types import POLICY, VIDEO, Context, Given, Prediction, Query

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from wamlab.checkpoint import load_model
 from wamlab.data.store import EpisodeStore
 from wamlab.data.windows import Windows
+from wamlab.learn.checkpoint import load_model
 from wamlab.types import Given, as_image
 
 run = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/first")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from wamlab.evaluate.actions import action_set
+from wamlab.evaluate.ask.actions import action_set
 from wamlab.models.base import WorldActionModel
 from wamlab.models.oracle import imagined, planned
 from wamlab.types import IMAGINE_AND_ACT, INVERSE_DYNAMICS, POLICY, WORLD_MODEL, Prediction

@@ -13,7 +13,7 @@ from safetensors import safe_open
 
 from data_fakes import SPEC, episode
 from helpers_models import random_batch, randomise, small_spec
-from wamlab import checkpoint, recipe
+from wamlab import recipe
 from wamlab.control.collect import collect
 from wamlab.data.check.run import check_dataset
 from wamlab.data.formats.convert_out import export_lerobot
@@ -21,10 +21,11 @@ from wamlab.data.store import EpisodeStore
 from wamlab.data.video import without_actions
 from wamlab.data.windows import Windows
 from wamlab.errors import DataError, WamError
+from wamlab.learn import checkpoint
+from wamlab.learn.train import Trainer, train
 from wamlab.models.stream import Streams
 from wamlab.parts.coupling import CONDITIONS, Coupling
 from wamlab.report.browse import stored
-from wamlab.train import Trainer, train
 from wamlab.types import VIDEO, WORLD_MODEL, Given
 
 ONCE = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -9,7 +9,7 @@ from wamlab.control.affordance import affordances, affordances_seen, displacemen
 from wamlab.control.collect import demonstrate
 from wamlab.control.performing import perform, speeds
 from wamlab.errors import DataError
-from wamlab.evaluate.affordance_trip import round_trips
+from wamlab.labels.quality.affordances import round_trips
 from wamlab.simulators import make
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from wamlab.errors import DataError, SpecError, Unanswerable, UnknownName
-from wamlab.evaluate import branches as making
-from wamlab.evaluate.actions import ACTIONS, action_set
-from wamlab.evaluate.branches import Branches, Futures, Protocol, imagine_branches, make_branches
+from wamlab.evaluate.ask import branches as making
+from wamlab.evaluate.ask.actions import ACTIONS, action_set
+from wamlab.evaluate.ask.branches import Branches, Futures, Protocol, imagine_branches, make_branches
 from wamlab.models.oracle import Oracle
 from wamlab.simulators import make
 from wamlab.simulators.pushworld import PushWorld

@@ -13,16 +13,16 @@ import pytest
 from test_protocol import BLOCK
 from toyworld import SPEC, effects
 from wamlab.cli import main
-from wamlab.evaluate import record_writing, records
+from wamlab.evaluate.ask.protocol import Terms
+from wamlab.evaluate.ask.rollout import held_out, rollout
 from wamlab.evaluate.conformance.saboteurs import sabotage
 from wamlab.evaluate.log import EvalLog
 from wamlab.evaluate.metrics import Evidence
-from wamlab.evaluate.protocol import Terms
-from wamlab.evaluate.rollout import held_out, rollout
-from wamlab.evaluate.run_cards import Asking, cards
-from wamlab.judge import rescored
-from wamlab.run import executor_for, run
-from wamlab.run_config import RunConfig
+from wamlab.evaluate.records import reading, writing
+from wamlab.job.cards import Asking, cards
+from wamlab.job.judge import rescored
+from wamlab.job.run import executor_for, run
+from wamlab.job.run_config import RunConfig
 from wamlab.userfile import load_file
 
 
@@ -52,10 +52,10 @@ def test_verdict_from_records_alone(name, words, tmp_path, capsys):
     """From effects alone it can be shown that a future is decorative, but not that an action follows it."""
     made = sabotage(name, effects(12), SPEC)
     terms = Terms("toy", 12, made.kinds, made.offsets, 12)
-    record_writing.save(tmp_path / "r.jsonl", terms, Evidence(name, SPEC, effects=made), imagines=True)
+    writing.save(tmp_path / "r.jsonl", terms, Evidence(name, SPEC, effects=made), imagines=True)
     _, said = call(capsys, "card", "--from", tmp_path / "r.jsonl", "--json")
     assert json.loads(said.out)[0]["verdict"]["words"] == words
-    record_writing.save(tmp_path / "r.jsonl", terms, Evidence(name, SPEC, effects=made), imagines=False)
+    writing.save(tmp_path / "r.jsonl", terms, Evidence(name, SPEC, effects=made), imagines=False)
     _, said = call(capsys, "card", "--from", tmp_path / "r.jsonl", "--json")
     assert json.loads(said.out)[0]["verdict"]["words"] == "no future at test time"
 
@@ -103,7 +103,7 @@ def test_a_card_over_200_contexts_takes_two_seconds():
     made = effects(200)
     sixteen = {name: np.concatenate([value, value[:, :, -1:].repeat(4, 2)], 2) for name, value in made.real.items()}
     made = replace(made, imagined=sixteen, real=sixteen, offsets=tuple(range(1, 17)))
-    found = records.Records(Terms("toy", 200, made.kinds, made.offsets, 16), Evidence("m", SPEC, effects=made))
+    found = reading.Records(Terms("toy", 200, made.kinds, made.offsets, 16), Evidence("m", SPEC, effects=made))
     found.scores()  # imports
     start = time.process_time()
     found.scores()

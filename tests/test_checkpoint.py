@@ -15,16 +15,17 @@ import torch
 from safetensors.numpy import save_file
 
 from helpers_models import edit_header
-from wamlab import checkpoint, cli, recipe
+from wamlab import cli, recipe
 from wamlab.control.collect import collect
 from wamlab.data.sealed import seal, unseal
 from wamlab.errors import CheckpointError, DataError, SpecError, WamError
-from wamlab.evaluate.answer_file import load as load_answers
-from wamlab.evaluate.branch_data import Branches
-from wamlab.evaluate.imagining import Futures
-from wamlab.evaluate.lockstep import successes
-from wamlab.evaluate.readout import Eye, Readout, Shape
+from wamlab.evaluate.ask.answer_file import load as load_answers
+from wamlab.evaluate.ask.branch_data import Branches
+from wamlab.evaluate.ask.imagining import Futures
+from wamlab.evaluate.ask.lockstep import successes
+from wamlab.evaluate.eyes.readout import Eye, Readout, Shape
 from wamlab.labels.inverse import Inverse, InverseConfig, Pair
+from wamlab.learn import checkpoint
 from wamlab.simulators import make
 
 

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from wamlab.checkpoint import load_model
-from wamlab.chores import Chore, all_chores, do_all, model_folder, readout_path
 from wamlab.control.collect import collect
 from wamlab.errors import CheckpointError
-from wamlab.evaluate.readout import Readout
-from wamlab.run_config import RunConfig
+from wamlab.evaluate.eyes.readout import Readout
+from wamlab.job.chores import Chore, all_chores, do_all, model_folder, readout_path
+from wamlab.job.run_config import RunConfig
+from wamlab.learn.checkpoint import load_model
 
 
 def made(out) -> list[Chore]:

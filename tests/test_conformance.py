@@ -11,15 +11,15 @@ import pytest
 from toyworld import SPEC, effects
 from wamlab.cli import main
 from wamlab.errors import SpecError
-from wamlab.evaluate.actions import ACTIONS
-from wamlab.evaluate.branches import Protocol, make_branches
+from wamlab.evaluate.ask.actions import ACTIONS
+from wamlab.evaluate.ask.branches import Protocol, make_branches
 from wamlab.evaluate.conformance import families, gate
 from wamlab.evaluate.conformance.families import World, uncertainty
 from wamlab.evaluate.conformance.promise import blind_spots, check, cleared
 from wamlab.evaluate.conformance.registry import examine
 from wamlab.evaluate.conformance.saboteurs import SABOTEURS
 from wamlab.evaluate.metrics import discover
-from wamlab.evaluate.score import true_effects
+from wamlab.evaluate.scoring.score import true_effects
 
 PROMISES = families.discover()["effects"].promises
 

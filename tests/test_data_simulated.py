@@ -8,7 +8,7 @@ import pytest
 from control_fakes import make_replay
 from wamlab.control.collect import collect
 from wamlab.data.windows import Windows
-from wamlab.evaluate.rollout import held_out, rollout
+from wamlab.evaluate.ask.rollout import held_out, rollout
 from wamlab.simulators import make
 
 

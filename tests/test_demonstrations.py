@@ -7,7 +7,7 @@ import pytest
 
 from wamlab.control.collect import collect
 from wamlab.errors import DataError
-from wamlab.evaluate.demonstrations import MODEL, oracle_replay
+from wamlab.evaluate.scoring.demonstrations import MODEL, oracle_replay
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from documents import ROOT, commands, files, snippets
 from wamlab import cli
 from wamlab.evaluate.log import EvalLog
 from wamlab.evaluate.metrics import discover
-from wamlab.judge import rescored
+from wamlab.job.judge import rescored
 from wamlab.recipe import names
 
 

@@ -8,19 +8,19 @@ import pytest
 from follower import Follower
 from toyworld import SPEC, effects
 from wamlab.errors import DataError, Unanswerable
-from wamlab.evaluate.branches import Protocol, make_branches
-from wamlab.evaluate.card import card_of
+from wamlab.evaluate.ask.branches import Protocol, make_branches
+from wamlab.evaluate.ask.f2a import OFFERED, answer_branches
+from wamlab.evaluate.ask.imagining import imagine_branches
+from wamlab.evaluate.ask.manifest import manifest
+from wamlab.evaluate.card.card import card_of
+from wamlab.evaluate.card.verdict import decide
 from wamlab.evaluate.conformance.saboteurs import SABOTEURS, sabotage
-from wamlab.evaluate.f2a import OFFERED, answer_branches
-from wamlab.evaluate.imagining import imagine_branches
-from wamlab.evaluate.interventions import intervene
+from wamlab.evaluate.eyes.readout import Audit, Readout, Shape
+from wamlab.evaluate.eyes.readout import Eye as Network
 from wamlab.evaluate.log import Score
-from wamlab.evaluate.manifest import manifest
 from wamlab.evaluate.metrics import Evidence, get
-from wamlab.evaluate.readout import Audit, Readout, Shape
-from wamlab.evaluate.readout import Eye as Network
-from wamlab.evaluate.score import read_effects
-from wamlab.evaluate.verdict import decide
+from wamlab.evaluate.scoring.interventions import intervene
+from wamlab.evaluate.scoring.score import read_effects
 from wamlab.models.oracle import Oracle
 from wamlab.simulators import make
 from wamlab.types import POLICY, VIDEO

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from wamlab import cli
 from wamlab.control.collect import collect
+from wamlab.curate.filters import Corpus, Filter, discover, get, judgement
+from wamlab.curate.filters.information import contributions
+from wamlab.curate.filters.learning import out_of_fold
+from wamlab.curate.filters.motion import arc_length
+from wamlab.curate.filters.outcome import closed
+from wamlab.curate.filters.planted import KINDS, plant
+from wamlab.curate.filters.ranking import rank, usable
 from wamlab.data.store import EpisodeStore
 from wamlab.errors import DataError, SpecError, UnknownName, WamError
-from wamlab.evaluate.filters import Corpus, Filter, discover, get, judgement
-from wamlab.evaluate.filters.information import contributions
-from wamlab.evaluate.filters.learning import out_of_fold
-from wamlab.evaluate.filters.motion import arc_length
-from wamlab.evaluate.filters.outcome import closed
-from wamlab.evaluate.filters.planted import KINDS, plant
-from wamlab.evaluate.filters.ranking import rank, usable
 from wamlab.evaluate.statistics import auroc
 
 SEES = {"jerk": ("jitter",), "follows": ("late actions",), "frozen": ("frozen",), "alignment": ("late pictures",),
@@ -164,7 +164,7 @@ def test_deviations_are_robust(values):
 def test_a_filter_of_your_own(tmp_path, corpus):
     file = tmp_path / "mine.py"
     file.write_text("""
-from wamlab.evaluate.filters import Filter, judgement
+from wamlab.curate.filters import Filter, judgement
 def short(corpus):
     return judgement([len(r.action) for r in corpus.records], lambda i: "its length")
 FILTERS = (Filter("short", short, "lower", "steps", 1.0, "length", "all else", "mine"),)

@@ -28,7 +28,7 @@ from hostile import head_of, hostile_json, spoilt, watched, with_head
 from lerobot_fakes import bench_lerobot
 from synthetic import write_run
 from test_lerobot import old_dataset
-from wamlab import checkpoint, cli, recipe
+from wamlab import cli, recipe
 from wamlab.commands import show
 from wamlab.commands.places import stores
 from wamlab.data.formats.convert import describe
@@ -40,15 +40,17 @@ from wamlab.data.umi import files as umi
 from wamlab.data.umi.calibrate import Calibration
 from wamlab.data.umi.track import Frame
 from wamlab.errors import DataError, WamError
-from wamlab.evaluate import answer_file, records
-from wamlab.evaluate.branch_data import Branches, Protocol
+from wamlab.evaluate.ask import answer_file
+from wamlab.evaluate.ask.branch_data import Branches, Protocol
+from wamlab.evaluate.ask.imagining import Futures
 from wamlab.evaluate.conformance import gate
 from wamlab.evaluate.evidence import Answers
-from wamlab.evaluate.imagining import Futures
+from wamlab.evaluate.eyes.readout import Audit, Eye, Readout, Shape
 from wamlab.evaluate.log import EvalLog
-from wamlab.evaluate.readout import Audit, Eye, Readout, Shape
-from wamlab.evaluate.record_lines import rows
-from wamlab.evaluate.run_cards import settings as run_settings
+from wamlab.evaluate.records import reading
+from wamlab.evaluate.records.lines import rows
+from wamlab.job.cards import settings as run_settings
+from wamlab.learn import checkpoint
 from wamlab.ranges import Within
 
 FEW, MANY = {"small": 144, "middle": 60, "large": 20}, 4600
@@ -181,7 +183,7 @@ def targets(tmp_path_factory) -> dict[str, Target]:
         "places in a log": whole(root / "run/log/log.json", lambda: stores(root / "run/log")),
         "run.json": whole(root / "run/run.json", lambda: run_settings(root / "run")),
         "plan.json": whole(root / "recording" / PLAN, lambda: known_plan(root / "recording")),
-        "records": line_of(root / "records.jsonl", lambda: records.load(root / "records.jsonl")),
+        "records": line_of(root / "records.jsonl", lambda: reading.load(root / "records.jsonl")),
         "calibration.json": whole(root / "calibration.json", lambda: umi.read_calibration(root, root / "calibration.json")),
         "demonstration.json": whole(root / "demo/demonstration.json", lambda: umi.described(root / "demo")),
         "conformance.json": whole(root / "conformance.json", lambda: gate.read(root / "conformance.json")),

@@ -20,10 +20,10 @@ from wamlab.control.collect import collect
 from wamlab.data.store import EpisodeStore
 from wamlab.errors import DataError, WamError
 from wamlab.evaluate.log import EvalLog, Score
+from wamlab.job.run_config import RunConfig
 from wamlab.ranges import COUNT, SEED, SHARE, Within, check
 from wamlab.reading import parse_json, regular
 from wamlab.reading_tensors import load_arrays, load_tensors, tensor_header
-from wamlab.run_config import RunConfig
 
 DEEP = "[" * 100_000 + "]" * 100_000
 

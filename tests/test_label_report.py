@@ -11,11 +11,11 @@ import pytest
 from wamlab import cli
 from wamlab.control.collect import collect
 from wamlab.data.store import EpisodeStore
-from wamlab.evaluate.label_report import latent_report
 from wamlab.labels.bottleneck import Continuous, Discrete
 from wamlab.labels.latent import LatentConfig, LatentNet
 from wamlab.labels.latent_training import LatentActions
 from wamlab.labels.pairs import Pairs
+from wamlab.labels.quality.report import latent_report
 
 WAYS = np.array([[0, 2], [0, -2], [2, 0], [-2, 0]])
 

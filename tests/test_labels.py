@@ -15,16 +15,16 @@ from wamlab.control.compass import STILL, compass_actions, compass_classes
 from wamlab.data.store import EpisodeStore
 from wamlab.data.video import without_actions
 from wamlab.errors import CheckpointError, DataError
-from wamlab.evaluate.inverse_quality import inverse_quality
-from wamlab.evaluate.label_measures import clusters, in_use, learned_from, mutual_information, told_by
-from wamlab.evaluate.latent_quality import Named, controls, latent_quality
-from wamlab.evaluate.latent_replay import replay, stretches
 from wamlab.labels.bottleneck import Continuous, Discrete
 from wamlab.labels.codebook import Codebook
 from wamlab.labels.inverse import Inverse, InverseConfig, train_inverse
 from wamlab.labels.latent import LatentConfig, correlation, displaced
 from wamlab.labels.latent_training import LatentActions, train_latent
 from wamlab.labels.pairs import pairs_from, pairs_of
+from wamlab.labels.quality.inverse import inverse_quality
+from wamlab.labels.quality.latent import Named, controls, latent_quality
+from wamlab.labels.quality.measures import clusters, in_use, learned_from, mutual_information, told_by
+from wamlab.labels.quality.replay import replay, stretches
 from wamlab.labels.store import inverse_labeller, label_store, latent_labeller
 from wamlab.simulators import make
 

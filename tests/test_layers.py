@@ -10,20 +10,34 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "wamlab"
 
-# From the bottom up. A module may import modules of its own layer and of layers below. The longest prefix counts.
+# Rooms, from the bottom up. A module may import modules of its own line and of lines below. The longest prefix counts.
 LAYERS = [
     ("errors", "reading", "reading_tensors", "ranges", "fields", "types", "spec", "config", "userfile", "wamlab"),
     ("simulators",),
     ("data",),
     ("parts",),
     ("models",),
-    ("recipe", "checkpoint", "optimise", "train", "labels", "remix"),
+    ("recipe",),
+    ("learn",),
+    ("labels", "curate.remix"),
     ("control",),
-    ("simulators.surrogate", "evaluate"),
+    ("evaluate", "evaluate.power"),
+    ("evaluate.eyes",),
+    ("evaluate.metrics",),
+    ("evaluate.ask",),
+    ("evaluate.scoring",),
+    ("evaluate.conformance",),
+    ("evaluate.card",),
+    ("evaluate.sufficiency",),
+    ("evaluate.records",),
+    ("simulators.surrogate", "labels.quality", "curate.filters"),
     ("report",),
-    ("recipes", "run", "run_config", "chores", "judge", "value"),
+    ("curate", "curate.value"),
+    ("recipes", "job"),
     ("commands", "cli", "__main__"),
 ]
+FLOORS = {"evaluate", "labels", "curate"}
+"""rooms whose own files lie below their folders: a folder in them has to be named in LAYERS"""
 SIMULATORS_MAY_USE = {"wamlab", "errors", "types", "spec", "userfile", "gymnasium", "mujoco", "metaworld", "numpy", "scipy",
                       "jaxtyping", "OpenGL", "glfw", "PIL"}
 
@@ -83,6 +97,27 @@ def layer(name: str) -> int:
     raise AssertionError(f"{name} stands in no layer: add it to LAYERS")
 
 
+def room(name: str) -> str:
+    """The longest prefix that is listed."""
+    parts = name.split(".")
+    listed = {member for members in LAYERS for member in members}
+    return next(prefix for prefix in (".".join(parts[:n]) for n in range(len(parts), 0, -1)) if prefix in listed)
+
+
+def between_rooms(graph: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Which room imports from which other rooms."""
+    found: dict[str, set[str]] = {}
+    for name, others in graph.items():
+        found.setdefault(room(name), set()).update({room(other) for other in others if other in graph} - {room(name)})
+    return found
+
+
+def unlisted(names: set[str]) -> list[str]:
+    """Folders inside of FLOORS that no line of LAYERS names."""
+    folders = {".".join(name.split(".")[:2]) for name in names if name.count(".") > 1 and name.split(".")[0] in FLOORS}
+    return sorted(folder for folder in folders if room(folder) != folder)
+
+
 def violations(graph: dict[str, set[str]]) -> list[str]:
     return sorted(f"{name} (layer {layer(name)}) imports {other} (layer {layer(other)})"
                   for name, others in graph.items() for other in others if other in graph and layer(other) > layer(name))
@@ -110,6 +145,17 @@ def test_no_import_cycles():
     list(graphlib.TopologicalSorter(inside).static_order())
     with pytest.raises(graphlib.CycleError):
         list(graphlib.TopologicalSorter({"a": {"b"}, "b": {"a"}}).static_order())
+
+
+def test_no_cycles_between_rooms():
+    list(graphlib.TopologicalSorter(between_rooms(GRAPH)).static_order())
+    with pytest.raises(graphlib.CycleError):  # these stand on one line, so that no order of lines forbids it
+        list(graphlib.TopologicalSorter(between_rooms({"recipes.uwm": {"job.run"}, "job.run": {"recipes.uwm"}})).static_order())
+
+
+def test_every_folder_is_a_room_with_a_line():
+    assert unlisted(set(GRAPH)) == []
+    assert unlisted({"evaluate.attic.old", "evaluate.ask.f2a", "evaluate.log"}) == ["evaluate.attic"]
 
 
 def test_files_stay_small():

@@ -14,11 +14,11 @@ from wamlab.data.check.across import close
 from wamlab.data.check.moments import Moments, fit_linear
 from wamlab.data.check.run import check_dataset
 from wamlab.data.store import EpisodeStore
-from wamlab.evaluate import record_writing, records
+from wamlab.evaluate.ask.protocol import Terms
 from wamlab.evaluate.evidence import Answers
 from wamlab.evaluate.metrics import Evidence
 from wamlab.evaluate.metrics.identification import permutation_p
-from wamlab.evaluate.protocol import Terms
+from wamlab.evaluate.records import reading, writing
 from wamlab.evaluate.statistics import MANY, cluster_bootstrap, median_of_clusters
 
 PUSHES = 150
@@ -119,7 +119,7 @@ def many_records(path, contexts):
     answers = Answers(made.start, {n: v[:, :6] for n, v in few.items()}, {n: v[:, :6] for n, v in near.items()}, made.offsets,
                       made.kinds[:6], made.strata)
     told = Evidence("m", SPEC, effects=made, answers=answers)
-    record_writing.save(path, Terms("toy", contexts, made.kinds, made.offsets, 12), told)
+    writing.save(path, Terms("toy", contexts, made.kinds, made.offsets, 12), told)
     return path
 
 
@@ -127,6 +127,6 @@ def many_records(path, contexts):
 def test_a_card_of_many_records(contexts, seconds, tmp_path):
     path = many_records(tmp_path / "r.jsonl", contexts)
     start = time.process_time()
-    card = records.load(path).card()
+    card = reading.load(path).card()
     assert card.find("cc.robot").n == contexts and card.find("f2a.object").value > 0.9
     assert time.process_time() - start < seconds

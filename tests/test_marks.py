@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from toyworld import SPEC, effects
-from wamlab.evaluate.branches import Protocol, make_branches
+from wamlab.evaluate.ask.branches import Protocol, make_branches
 from wamlab.evaluate.conformance.families import World, plans
+from wamlab.evaluate.conformance.marks import null_answers, null_plans, null_trials, unique
 from wamlab.evaluate.evidence import Trials
-from wamlab.evaluate.marks import null_answers, null_plans, null_trials, unique
 from wamlab.evaluate.metrics import Evidence
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from wamlab.evaluate.metric import Evidence, FramePairs
 from wamlab.evaluate.metrics import visual
-from wamlab.evaluate.metrics.base import Evidence, FramePairs
 from wamlab.spec import ActionSpec, TaskSpec
 
 SPEC = TaskSpec("toy", "do it", ("main",), (32, 40), ("x",), ActionSpec(("x",), (-1.0,), (1.0,), ("m",)), (), 10.0, 50)

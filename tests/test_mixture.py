@@ -15,7 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wamlab import checkpoint, recipe
+from wamlab import recipe
 from wamlab.commands.train import Command
 from wamlab.config import from_json, to_json
 from wamlab.control.collect import collect
@@ -25,7 +25,8 @@ from wamlab.data.sampling import batch_indices
 from wamlab.data.store import EpisodeStore
 from wamlab.data.video import without_actions
 from wamlab.errors import CheckpointError, WamError
-from wamlab.train import Trainer, train
+from wamlab.learn import checkpoint
+from wamlab.learn.train import Trainer, train
 
 WEIGHTS = st.lists(st.floats(0, 5), min_size=3, max_size=3).filter(lambda w: sum(w) > 0.1)
 
@@ -149,7 +150,7 @@ def test_a_killed_mixture_goes_on_to_the_same_bits(stores, tmp_path):
     whole = train(r, stores, tmp_path / "whole", seed=3, mixture=VIDEO_FIRST)
     script = (f"import torch; torch.set_num_threads(1)\nfrom dataclasses import replace\nimport wamlab.recipe as R\n"
               f"from wamlab.data.mixture import Mixture\nfrom wamlab.data.store import EpisodeStore\n"
-              f"from wamlab.train import train\nr = R.load('uwm').sized('debug')\n"
+              f"from wamlab.learn.train import train\nr = R.load('uwm').sized('debug')\n"
               f"r = replace(r, training=replace(r.training, **{settings!r}))\n"
               f"stores = [EpisodeStore.open(p) for p in {[str(s.path) for s in stores]!r}]\n"
               f"train(r, stores, {str(tmp_path / 'killed')!r}, seed=3, mixture=Mixture.parse(['0:0,1', '0.5:1,1', '1:1,0']))\n")

@@ -9,17 +9,17 @@ from wamlab.control.executor import Executor, run_episode
 from wamlab.control.gate import Gate
 from wamlab.data.windows import Windows
 from wamlab.errors import DataError, UnknownName
-from wamlab.evaluate.branches import Protocol, make_branches
+from wamlab.evaluate.ask.branches import Protocol, make_branches
+from wamlab.evaluate.conformance.marks import score_nulls
 from wamlab.evaluate.conformance.policies import POLICIES, NullPolicy
 from wamlab.evaluate.conformance.saboteurs import SABOTEURS
-from wamlab.evaluate.readout import Readout
-from wamlab.evaluate.readout_training import readout_for, train_readout
-from wamlab.evaluate.score import (
+from wamlab.evaluate.eyes.readout import Readout
+from wamlab.evaluate.eyes.readout_training import readout_for, train_readout
+from wamlab.evaluate.scoring.score import (
     compare_success,
     evidence_of,
     score_branches,
     score_model,
-    score_nulls,
     score_readout,
     score_rollouts,
     true_effects,

@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 
 from wamlab.errors import WamError
 from wamlab.evaluate import metrics
+from wamlab.evaluate.eyes.perceptual import distances, lite0, lpips, official
+from wamlab.evaluate.eyes.perceptual.clips import clips_of
+from wamlab.evaluate.eyes.perceptual.weights import Weights
 from wamlab.evaluate.metrics import Evidence, FramePairs, perceptual
-from wamlab.evaluate.perceptual import distances, lite0, lpips, official
-from wamlab.evaluate.perceptual.clips import clips_of
-from wamlab.evaluate.perceptual.weights import Weights
 from wamlab.spec import ActionSpec, TaskSpec
 
 SPEC = TaskSpec("toy", "do it", ("main",), (64, 64), ("x",), ActionSpec(("x",), (-1.0,), (1.0,), ("m",)), (), 10.0, 50)
@@ -327,8 +327,8 @@ def scripted(tmp_path):
 
 USER = '''
 from pathlib import Path
-from wamlab.evaluate.perceptual.official import dreamsim_metric, fvd_metric, lpips_metric
-from wamlab.evaluate.perceptual.weights import Weights
+from wamlab.evaluate.eyes.perceptual.official import dreamsim_metric, fvd_metric, lpips_metric
+from wamlab.evaluate.eyes.perceptual.weights import Weights
 
 METRICS = (lpips_metric("alex", Weights(Path({0!r}), {1!r}), Weights(Path({2!r}), {3!r})),
            fvd_metric(Weights(Path({4!r}), {5!r}), size=32, frames=6),

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from wamlab.errors import DataError
+from wamlab.evaluate.eyes.physics import iq, laws, pixels
 from wamlab.evaluate.metrics import Effects, Evidence, FramePairs, get
-from wamlab.evaluate.physics import iq, laws, pixels
 from wamlab.simulators import make
 from wamlab.simulators.physics_scenes import GRAVITY, SCENES
 from wamlab.spec import ActionSpec, TaskSpec

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from wamlab.errors import DataError
-from wamlab.evaluate.branches import Protocol, make_branches
-from wamlab.evaluate.imagining import Futures
+from wamlab.evaluate.ask.branches import Protocol, make_branches
+from wamlab.evaluate.ask.imagining import Futures
+from wamlab.evaluate.eyes.plausibility.decoders import kinematic
 from wamlab.evaluate.metrics import Evidence, get
-from wamlab.evaluate.plausibility.decoders import kinematic
-from wamlab.evaluate.plausibility.evidence import decode_branches, score_plausibility
+from wamlab.evaluate.scoring.plausibility import decode_branches, score_plausibility
 
 OFFSETS = (2, 4)
 OPTIONS = {"size": 32}

@@ -10,13 +10,13 @@ import pytest
 
 from toyworld import SPEC, effects
 from wamlab.errors import DataError
-from wamlab.evaluate import record_writing, records
-from wamlab.evaluate.card import card_of
+from wamlab.evaluate.ask.protocol import VERSION, Terms, must_match
+from wamlab.evaluate.card.card import card_of
 from wamlab.evaluate.conformance.families import World, answers, plans
 from wamlab.evaluate.conformance.saboteurs import sabotage
 from wamlab.evaluate.evidence import Answers, Trials
 from wamlab.evaluate.metrics import Evidence
-from wamlab.evaluate.protocol import VERSION, Terms, must_match
+from wamlab.evaluate.records import reading, writing
 
 PAGE = (Path(__file__).parents[1] / "docs" / "protocol-cc-1.0.md").read_text()
 BLOCK = PAGE.partition("```jsonl\n")[2].partition("```")[0]
@@ -71,7 +71,7 @@ def example(tmp_path):
 
 
 def test_the_package_gives_the_printed_numbers(example):
-    found = {s.metric: s.value for s in records.load(example).scores()}
+    found = {s.metric: s.value for s in reading.load(example).scores()}
     for name, metric in (("CC-A2F", "cc"), ("CC-F2A", "f2a"), ("success rate", "success"), ("FCS", "fcs"),
                          ("CC of the robot, actions to future", "cc.robot"),
                          ("CC of the object, future to actions", "f2a.object")):
@@ -108,10 +108,10 @@ def test_records_go_out_and_come_back_with_the_same_numbers(tmp_path):
     late = replace(late, kinds=tuple(truth.kinds[k] for k in parted),
                    imagined={n: v[:, parted] for n, v in late.imagined.items()},
                    real={n: v[:, parted] for n, v in late.real.items()})
-    back = records.load(record_writing.save(tmp_path / "new" / "r.jsonl", told, evidence, True, late))
+    back = reading.load(writing.save(tmp_path / "new" / "r.jsonl", told, evidence, True, late))
     assert back.terms == told and back.imagines is True
     for mode in ("interventional", "twin"):
-        known, again = (one.scores(mode) for one in (records.Records(told, evidence, True, late), back))
+        known, again = (one.scores(mode) for one in (reading.Records(told, evidence, True, late), back))
         assert len(known) > 80
         for one, two in zip(known, again, strict=True):
             assert (one.metric, one.unavailable, one.note) == (two.metric, two.unavailable, two.note)
@@ -169,23 +169,23 @@ def test_bad_records_are_clear_errors(words, tmp_path):
     path = tmp_path / "bad.jsonl"
     path.write_text(lines(BAD[words]))
     with pytest.raises(DataError, match=words) as caught:
-        records.load(path)
+        reading.load(path)
     assert caught.value.where or "lacks branches" in words
 
 
 def test_files_that_are_none(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
-        records.load(tmp_path / "nothing.jsonl")
+        reading.load(tmp_path / "nothing.jsonl")
     for text, words in (("", "begin with"), ("{", "no JSON"), ("3", "no record")):
         (tmp_path / "x").write_text(text)
         with pytest.raises(DataError, match=words):
-            records.load(tmp_path / "x")
+            reading.load(tmp_path / "x")
 
 
 def card(text, tmp_path):
     path = tmp_path / "some.jsonl"
     path.write_text(text)
-    found = records.load(path)
+    found = reading.load(path)
     return card_of(found.evidence.model, found.evidence.spec.task, found.scores(), terms=found.terms)
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from wamlab import recipe
 from wamlab.evaluate.log import EvalLog
-from wamlab.run import run
-from wamlab.run_config import RunConfig
+from wamlab.job.run import run
+from wamlab.job.run_config import RunConfig
 
 pytestmark = [pytest.mark.slow, pytest.mark.sim, pytest.mark.timeout(5400)]
 RESULTS = Path(__file__).parents[1] / "docs" / "results"

@@ -12,13 +12,13 @@ from test_protocol import BLOCK, PAGE, lines, swap, terms
 from toyworld import SPEC, effects
 from wamlab.cli import main
 from wamlab.errors import DataError
-from wamlab.evaluate import record_writing, records
-from wamlab.evaluate.choosing import CHOICES
+from wamlab.evaluate.ask.choosing import CHOICES
+from wamlab.evaluate.ask.trials import FUTURES
 from wamlab.evaluate.conformance.saboteurs import sabotage
 from wamlab.evaluate.evidence import Answers
 from wamlab.evaluate.metrics import Evidence
-from wamlab.evaluate.record_checks import APART
-from wamlab.evaluate.trials import FUTURES
+from wamlab.evaluate.records import reading, writing
+from wamlab.evaluate.records.checks import APART
 
 ROWS = [json.loads(line) for line in BLOCK.splitlines()]
 KINDS = [row["record"] for row in ROWS]
@@ -170,7 +170,7 @@ def test_what_cannot_be_is_refused(name, tmp_path):
     path = tmp_path / "bad.jsonl"
     path.write_text(lines(lambda rows: change(copy.deepcopy(rows))))
     with pytest.raises(DataError) as caught:
-        records.load(path)
+        reading.load(path)
     error = caught.value
     assert str(error.where) == f"{path}, line {number}, field {field}", error
     assert error.problem and str(error.expected) and str(error.got) and error.fix
@@ -182,7 +182,7 @@ def test_the_fixes_do_not_advise_to_hide(tmp_path):
                           (swap(0, mode="twin"), "--mode twin")):
         path.write_text(lines(change))
         with pytest.raises(DataError) as caught:
-            records.load(path)
+            reading.load(path)
         assert words in caught.value.fix and "line " in str(caught.value.where)
 
 
@@ -204,7 +204,7 @@ def test_lines_that_are_no_records(text, tmp_path, capsys):
 def test_what_can_be_is_read(change, tmp_path):
     path = tmp_path / "good.jsonl"
     path.write_text(lines(change))
-    assert records.load(path).evidence.model == "example"
+    assert reading.load(path).evidence.model == "example"
 
 
 def test_a_wrong_object_cannot_be_hidden_by_its_unit(tmp_path):
@@ -212,11 +212,11 @@ def test_a_wrong_object_cannot_be_hidden_by_its_unit(tmp_path):
     made = sabotage("wrong_direction", effects(12), SPEC)
     told = terms(made, 12)
     evidence = Evidence("m", SPEC, effects=made)
-    path = record_writing.save(tmp_path / "r.jsonl", told, evidence)
-    assert {s.metric: s.value for s in records.load(path).scores()}["cc.object"] < 0
+    path = writing.save(tmp_path / "r.jsonl", told, evidence)
+    assert {s.metric: s.value for s in reading.load(path).scores()}["cc.object"] < 0
     hidden = replace(told, scales=tuple((name, 1e6 if name == "block" else value) for name, value in told.scales))
     with pytest.raises(DataError, match="block"):
-        records.load(record_writing.save(tmp_path / "r.jsonl", hidden, evidence))
+        reading.load(writing.save(tmp_path / "r.jsonl", hidden, evidence))
 
 
 def test_noise_of_a_poor_readout_is_read_where_its_ceiling_shows_it(tmp_path):
@@ -224,27 +224,27 @@ def test_noise_of_a_poor_readout_is_read_where_its_ceiling_shows_it(tmp_path):
     blurred = {name: value + np.random.default_rng(0).normal(0, 0.1, value.shape) for name, value in made.real.items()}
     noise = {name: 0.15 for name in made.real}
     shown = replace(made, ceiling=blurred, noise=noise)
-    path = record_writing.save(tmp_path / "r.jsonl", terms(made, 12), Evidence("m", SPEC, effects=shown))
-    back = records.load(path).evidence.effects
+    path = writing.save(tmp_path / "r.jsonl", terms(made, 12), Evidence("m", SPEC, effects=shown))
+    back = reading.load(path).evidence.effects
     assert back is not None and back.noise == noise
-    path = record_writing.save(path, terms(made, 12), Evidence("m", SPEC, effects=replace(made, noise=noise)))
+    path = writing.save(path, terms(made, 12), Evidence("m", SPEC, effects=replace(made, noise=noise)))
     with pytest.raises(DataError, match="noise of block"):
-        records.load(path)
+        reading.load(path)
 
 
 def test_offered_futures_without_effects_give_the_unit(tmp_path):
     truth = effects(12)
     given = Answers(truth.start, truth.real, truth.real, truth.offsets, truth.kinds, truth.strata)
     told = terms(truth, 12)
-    path = record_writing.save(tmp_path / "r.jsonl", told, Evidence("m", SPEC, answers=given))
-    assert records.load(path).evidence.answers is not None
+    path = writing.save(tmp_path / "r.jsonl", told, Evidence("m", SPEC, answers=given))
+    assert reading.load(path).evidence.answers is not None
     far = replace(told, scales=tuple((name, 100.0) for name, _ in told.scales))
     with pytest.raises(DataError, match="true displacements"):
-        records.load(record_writing.save(path, far, Evidence("m", SPEC, answers=given)))
+        reading.load(writing.save(path, far, Evidence("m", SPEC, answers=given)))
 
 
 def test_arms_are_those_of_the_trials():
-    assert sorted(records.ARMS) == sorted((*FUTURES, *CHOICES))
+    assert sorted(reading.ARMS) == sorted((*FUTURES, *CHOICES))
 
 
 def test_the_page_itself_is_read(tmp_path, capsys):
@@ -255,10 +255,10 @@ def test_the_page_itself_is_read(tmp_path, capsys):
     assert card["headlines"]["fcs"] == 0.5
     page.write_text(PAGE.replace('"action": "reverse"', '"action": "revers"', 1))
     with pytest.raises(DataError) as caught:
-        records.load(page)
+        reading.load(page)
     number = next(i for i, line in enumerate(page.read_text().splitlines(), 1) if '"revers"' in line)
     assert str(caught.value.where) == f"{page}, line {number}, field action"
     for text in ("# no records\n", PAGE + PAGE):
         page.write_text(text)
         with pytest.raises(DataError, match="one block"):
-            records.load(page)
+            reading.load(page)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from wamlab import cli, recipe
 from wamlab.control.collect import collect
+from wamlab.curate.remix import Robust, exponentiated, source_weights
 from wamlab.data.store import EpisodeStore
 from wamlab.errors import WamError
-from wamlab.remix import Robust, exponentiated, source_weights
 
 RECIPE = str(Path(__file__).parents[1] / "benchmarks" / "keypoints.py")
 

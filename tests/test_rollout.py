@@ -15,7 +15,7 @@ import pytest
 from control_fakes import make_broken, make_stepper, make_walker
 from wamlab.data.store import EpisodeStore
 from wamlab.errors import DataError, WamError
-from wamlab.evaluate.rollout import held_out, rollout
+from wamlab.evaluate.ask.rollout import held_out, rollout
 
 run = partial(rollout, make_simulator=make_walker)
 
@@ -77,7 +77,7 @@ def test_a_killed_rollout_leaves_a_valid_store_and_no_process(tmp_path, how):
         import sys
         sys.path[:0] = {[str(Path(__file__).parent)]!r}
         from control_fakes import make_stepper, make_walker
-        from wamlab.evaluate.rollout import rollout
+        from wamlab.evaluate.ask.rollout import rollout
         if __name__ == "__main__":
             rollout(make_stepper, "walker", range(100000), {str(tmp_path / 'd')!r}, workers=2, make_simulator=make_walker)
         """)

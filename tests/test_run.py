@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from wamlab.errors import DataError, WamError
+from wamlab.evaluate.ask.manifest import NO_IMAGINATION
 from wamlab.evaluate.log import EvalLog, difference
-from wamlab.evaluate.manifest import NO_IMAGINATION
-from wamlab.judge import rescored
-from wamlab.run import run
-from wamlab.run_config import RunConfig
+from wamlab.job.judge import rescored
+from wamlab.job.run import run
+from wamlab.job.run_config import RunConfig
 
 PHASES = {
     "collecting": "data/*/episodes/*",

@@ -25,6 +25,7 @@ from wamlab import cli
 from wamlab.commands import console
 from wamlab.commands.console import line
 from wamlab.control.teleop_page import Browser
+from wamlab.curate.value.page import page as value_page
 from wamlab.data.formats.convert_out import export_lerobot
 from wamlab.data.store import EpisodeStore
 from wamlab.errors import DataError, UnknownName, WamError
@@ -33,7 +34,6 @@ from wamlab.reading import shown
 from wamlab.report import html
 from wamlab.report.browse import browse_dataset
 from wamlab.report.figures import Mark, against_nulls, curves, success_bars
-from wamlab.value.page import page as value_page
 
 OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 CLEAR, TURNED, RING = "\x1b[2J\x1b[H", "\u202egnp.exe", "\x07\x9b31m"

@@ -8,7 +8,7 @@ from scipy import optimize, stats
 
 from wamlab.errors import DataError
 from wamlab.evaluate.aggregate import holm, interquartile_mean, probability_of_improvement, stratified
-from wamlab.evaluate.power import (
+from wamlab.evaluate.power.analysis import (
     claim_above,
     claim_better,
     mcnemar_power,
@@ -16,7 +16,7 @@ from wamlab.evaluate.power import (
     starts_for_difference,
     starts_for_rate,
 )
-from wamlab.evaluate.sequential import Verdict, compare, log_wealth, win_share
+from wamlab.evaluate.power.sequential import Verdict, compare, log_wealth, win_share
 from wamlab.evaluate.statistics import (
     auroc,
     clopper_pearson,

@@ -9,19 +9,19 @@ import pytest
 
 from toyworld import SPEC
 from wamlab.cli import main
-from wamlab.evaluate import record_writing, records
-from wamlab.evaluate.actions import OFFERED
-from wamlab.evaluate.branches import Protocol, make_branches
-from wamlab.evaluate.card import from_log
+from wamlab.evaluate.ask.actions import OFFERED
+from wamlab.evaluate.ask.branches import Protocol, make_branches
+from wamlab.evaluate.ask.protocol import terms_of
+from wamlab.evaluate.card.card import from_log
+from wamlab.evaluate.card.verdict import decide
 from wamlab.evaluate.evidence import Answers, Effects
 from wamlab.evaluate.log import EvalLog
 from wamlab.evaluate.metrics import Evidence
-from wamlab.evaluate.protocol import terms_of
-from wamlab.evaluate.score import true_effects
+from wamlab.evaluate.records import reading, writing
+from wamlab.evaluate.scoring.score import true_effects
 from wamlab.evaluate.sufficiency import WORDS, lacking
 from wamlab.evaluate.sufficiency.situations import effective
 from wamlab.evaluate.sufficiency.things import entities
-from wamlab.evaluate.verdict import decide
 from wamlab.spec import EntitySpec
 
 FOLLOWS = "imagines and follows it"
@@ -51,14 +51,14 @@ def evidence(branches):
 
 @pytest.fixture(scope="module")
 def honest(branches, evidence, tmp_path_factory):
-    path = record_writing.save(tmp_path_factory.mktemp("honest") / "r.jsonl", terms_of(branches), evidence, True)
+    path = writing.save(tmp_path_factory.mktemp("honest") / "r.jsonl", terms_of(branches), evidence, True)
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     return [{name: value for name, value in rows[0].items() if name != "digest"}, *rows[1:]]
 
 
 def judged(rows, path):
     path.write_text("\n".join(json.dumps(row) for row in rows))
-    found = records.load(path)
+    found = reading.load(path)
     return found, found.card()
 
 
@@ -333,7 +333,7 @@ def test_native_evidence_is_judged_by_the_same_minimum(branches, evidence):
 
 
 def test_a_log_that_says_nothing_of_its_evidence_carries_no_verdict_for_a_model(branches, evidence, tmp_path):
-    scores = records.Records(terms_of(branches), evidence, True).scores()
+    scores = reading.Records(terms_of(branches), evidence, True).scores()
     silent = EvalLog({"capabilities": {"good": []}}, scores)
     assert from_log(silent)[0].verdict.words == "not enough evidence"
     assert "was not looked at" in from_log(silent)[0].verdict.reasons[-1]

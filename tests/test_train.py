@@ -18,13 +18,14 @@ import torch
 
 from disk_faults import Disk, failing
 from helpers_models import edit_header
-from wamlab import checkpoint, recipe
+from wamlab import recipe
 from wamlab.control.collect import collect
 from wamlab.data.draws import Draws, Source
 from wamlab.data.store import EpisodeStore
 from wamlab.errors import CheckpointError, DataError, WamError
-from wamlab.optimise import learning_rate
-from wamlab.train import Trainer, train
+from wamlab.learn import checkpoint
+from wamlab.learn.optimise import learning_rate
+from wamlab.learn.train import Trainer, train
 
 NAMES = recipe.names()
 
@@ -71,7 +72,7 @@ def test_resumed_training_is_identical_to_the_bit(name, demos, tmp_path):
 def test_kill_minus_nine_loses_nothing(demos, tmp_path):
     r = tiny("vla", steps=60, checkpoint_every=5)
     whole = train(r, [demos], tmp_path / "whole", seed=3)
-    code = ("import sys, wamlab.recipe as R\nfrom dataclasses import replace\nfrom wamlab.train import train\n"
+    code = ("import sys, wamlab.recipe as R\nfrom dataclasses import replace\nfrom wamlab.learn.train import train\n"
             "from wamlab.data.store import EpisodeStore\nimport torch; torch.set_num_threads(1)\n"
             "r = R.load('vla').sized('debug')\n"
             "r = replace(r, training=replace(r.training, steps=60, codec_steps=8, checkpoint_every=5, validate_every=4))\n"
@@ -212,8 +213,9 @@ def test_play_alone_trains_no_policy(tmp_path):
 @pytest.mark.slow
 def test_two_processes_train_like_one_with_their_batches_joined(demos, tmp_path):
     """`torchrun` with two processes runs, and both end with the same weights."""
-    code = ("import torch, sys\nfrom dataclasses import replace\nimport wamlab.recipe as R\nfrom wamlab.train import train\n"
-            "from wamlab.data.store import EpisodeStore\ntorch.set_num_threads(1)\nr = R.load('vla').sized('debug')\n"
+    code = ("import torch, sys\nfrom dataclasses import replace\nimport wamlab.recipe as R\n"
+            "from wamlab.learn.train import train\nfrom wamlab.data.store import EpisodeStore\n"
+            "torch.set_num_threads(1)\nr = R.load('vla').sized('debug')\n"
             f"train(r, [EpisodeStore.open({str(demos.path)!r})], {str(tmp_path / 'out')!r})\n")
     script = tmp_path / "two.py"
     script.write_text(code)

@@ -7,11 +7,11 @@ from seer import Seer
 from wamlab.control.executor import Executor, run_episode
 from wamlab.control.gate import Gate
 from wamlab.control.policy import ModelPolicy
+from wamlab.evaluate.ask.trials import CHOICES, FUTURES, Setting, films_of, missing_arms, run_trials
 from wamlab.evaluate.evidence import Trials
+from wamlab.evaluate.eyes.readout import Audit, Readout, Shape
+from wamlab.evaluate.eyes.readout import Eye as Network
 from wamlab.evaluate.metrics import Evidence, get
-from wamlab.evaluate.readout import Audit, Readout, Shape
-from wamlab.evaluate.readout import Eye as Network
-from wamlab.evaluate.trials import CHOICES, FUTURES, Setting, films_of, missing_arms, run_trials
 from wamlab.models.oracle import Oracle
 from wamlab.simulators import make
 from wamlab.types import POLICY, VIDEO, WORLD_MODEL

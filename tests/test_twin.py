@@ -7,9 +7,9 @@ import pytest
 
 from toyworld import SPEC, effects
 from wamlab.errors import DataError
+from wamlab.evaluate.ask.twin import averaged, twin
 from wamlab.evaluate.conformance.saboteurs import sabotage
 from wamlab.evaluate.metrics import Evidence, get
-from wamlab.evaluate.twin import averaged, twin
 
 
 def values(made, *metrics):

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from helpers_models import random_batch, randomise, small_spec
 from wamlab import recipe
 from wamlab.control.collect import collect
+from wamlab.curate.filters import Corpus, discover
 from wamlab.data.formats.semantics import correlation, guess_kind
 from wamlab.data.transforms import Affine, floors, stands_still
 from wamlab.data.umi.convert import ACTION as UMI
-from wamlab.evaluate.filters import Corpus, discover
 from wamlab.labels.inverse import InverseConfig, train_inverse
 from wamlab.labels.pairs import Pairs
 from wamlab.models import stream

@@ -12,19 +12,19 @@ import pytest
 import torch
 
 from wamlab import cli, recipe, simulators
-from wamlab.checkpoint import load_model
 from wamlab.control.collect import collect
 from wamlab.control.executor import run_episode
+from wamlab.curate.value.gains import gains, notes, slope
+from wamlab.curate.value.plan import Study, cells, mixture, pools
+from wamlab.curate.value.study import run
 from wamlab.data.atomic import alone_in
 from wamlab.errors import DataError, WamError
-from wamlab.evaluate.lockstep import successes
-from wamlab.evaluate.rollout import held_out
+from wamlab.evaluate.ask.lockstep import successes
+from wamlab.evaluate.ask.rollout import held_out
 from wamlab.evaluate.statistics import mean_of_runs
-from wamlab.run import executor_for
-from wamlab.train import Trainer, train
-from wamlab.value.gains import gains, notes, slope
-from wamlab.value.plan import Study, cells, mixture, pools
-from wamlab.value.study import run
+from wamlab.job.run import executor_for
+from wamlab.learn.checkpoint import load_model
+from wamlab.learn.train import Trainer, train
 
 RECIPE = str(Path(__file__).parents[1] / "benchmarks" / "keypoints.py")
 

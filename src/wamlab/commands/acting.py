@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from ..checkpoint import load_model
+from ..learn.checkpoint import load_model
 from ..models.base import WorldActionModel
 from ..reading import VIDEO_LIMIT, read_bytes
 from ..recipe import load

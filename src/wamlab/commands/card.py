@@ -53,19 +53,19 @@ class Command:
     """print a JSON document"""
 
     def __call__(self) -> None:
-        from ..evaluate.card import HEADLINES, SIBLINGS, Card
+        from ..evaluate.card.card import HEADLINES, SIBLINGS, Card
 
         if (self.run is None) == (self.records is None):
             raise WamError("it takes either a run or a file of records", where="wam card", expected="RUN or --from FILE",
                            got="both" if self.run else "neither")
         if self.records is not None:
-            from ..evaluate import records
+            from ..evaluate.records import reading
 
-            cards: tuple[Card, ...] = (records.load(self.records).card(self.mode),)
+            cards: tuple[Card, ...] = (reading.load(self.records).card(self.mode),)
         else:
-            from ..evaluate.card import from_log
+            from ..evaluate.card.card import from_log
             from ..evaluate.log import EvalLog
-            from ..evaluate.run_cards import Asking, judged
+            from ..job.cards import Asking, judged
             from ..report import html
 
             assert self.run is not None

@@ -54,9 +54,9 @@ class Filter:
     """print a JSON document"""
 
     def __call__(self) -> int:
+        from ..curate.filters import Corpus, get
+        from ..curate.filters.ranking import chosen, copy_episodes, defaults, rank, ranking_file, usable
         from ..data.store import EpisodeStore
-        from ..evaluate.filters import Corpus, get
-        from ..evaluate.filters.ranking import chosen, copy_episodes, defaults, rank, ranking_file, usable
 
         store = EpisodeStore.open(self.store)
         named = [one for name in self.by for one in get(name)]
@@ -149,9 +149,9 @@ class Weigh:
     """print a JSON document"""
 
     def __call__(self) -> int:
+        from ..curate.remix import source_weights
         from ..data.atomic import make_folder
         from ..data.store import EpisodeStore
-        from ..remix import source_weights
 
         recipe = load(self.recipe).sized(self.size)
         if self.steps is not None:

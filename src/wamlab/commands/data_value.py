@@ -68,9 +68,9 @@ class Value:
     """print a JSON document"""
 
     def __call__(self) -> int:
-        from ..value.page import page
-        from ..value.plan import Study
-        from ..value.study import run
+        from ..curate.value.page import page
+        from ..curate.value.plan import Study
+        from ..curate.value.study import run
 
         study = Study(self.sources, self.out, self.recipe, self.size, self.steps, self.fractions, self.filtered, self.orders,
                       self.seeds, self.held_out, self.mixed_renderers, self.target, self.task, self.starts)
@@ -82,7 +82,7 @@ class Value:
         if self.json:
             print_json({"out": self.out / "value.json", "page": html, "gains": found["gains"], "notes": found["notes"]})
         else:
-            from ..value.page import HEAD, cells
+            from ..curate.value.page import HEAD, cells
 
             print_table("what it brought (positive is better)", HEAD, [cells(row) for row in found["gains"]])
             for note in found["notes"]:

@@ -11,8 +11,8 @@ import tyro
 from ..data.store import EpisodeStore
 from ..errors import DataError
 from ..evaluate.metrics import Metric, discover, get, load
-from ..evaluate.score import score_rollouts
-from ..judge import rescored
+from ..evaluate.scoring.score import score_rollouts
+from ..job.judge import rescored
 from ..types import Episode
 from .console import print_json, print_table
 from .places import stores

@@ -117,11 +117,11 @@ class Label:
 
     def latent(self, video: Any, known: Any) -> Any:
         """A labeller that has learned from the video, and from the known actions if there are any."""
-        from ..evaluate.label_report import latent_report
         from ..labels.bottleneck import Continuous, Discrete
         from ..labels.latent import LatentConfig
         from ..labels.latent_training import train_latent
         from ..labels.pairs import pairs_from
+        from ..labels.quality.report import latent_report
         from ..labels.store import latent_labeller
 
         config = LatentConfig(Continuous() if self.kind == "continuous" else Discrete(), gap=self.gap,

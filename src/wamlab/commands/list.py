@@ -66,7 +66,7 @@ class Command:
             print_json(tasks()) if self.json else say(*tasks())
             return
         if self.filters:
-            from ..evaluate.filters import discover
+            from ..curate.filters import discover
 
             known = [{"name": one.name, "better": one.direction, "unit": one.unit, "meaning": one.meaning, "blind": one.blind,
                       "source": one.source, "usual": one.usual} for one in discover().values()]

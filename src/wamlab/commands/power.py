@@ -10,7 +10,7 @@ from .console import print_json, say
 from .options import Count, Rows, Share
 
 if TYPE_CHECKING:
-    from ..evaluate.power import Answer
+    from ..evaluate.power.analysis import Answer
 
 CLAIMS = ({"rate", "threshold"}, {"rate", "other"}, {"solved", "starts", "threshold"}, {"only_first", "only_second", "starts"})
 
@@ -51,7 +51,7 @@ class Command:
     """print a JSON document"""
 
     def __call__(self) -> int:
-        from ..evaluate.power import claim_above, claim_better, starts_for_difference, starts_for_rate
+        from ..evaluate.power.analysis import claim_above, claim_better, starts_for_difference, starts_for_rate
 
         self.check()
         match self:

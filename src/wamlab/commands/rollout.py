@@ -44,9 +44,9 @@ class Command:
     """print a JSON document"""
 
     def __call__(self) -> None:
+        from ..evaluate.ask.rollout import held_out, rollout
         from ..evaluate.metrics import Evidence, get
-        from ..evaluate.rollout import held_out, rollout
-        from ..run import executor_for
+        from ..job.run import executor_for
         from .acting import digest
 
         make = partial(executor_for, self.checkpoint, self.execute, self.recipe)

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import tyro
 
 from ..evaluate.log import EvalLog
+from ..job.run import RunConfig, run
 from ..report import html
 from ..report.scores import headline, is_quiet
-from ..run import RunConfig, run
 from .console import print_json, print_table, progress, say
 
 

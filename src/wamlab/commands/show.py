@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import tyro
 
-from ..checkpoint import load_model, read_header
 from ..data.store import EpisodeStore
 from ..errors import CheckpointError
 from ..evaluate.log import FILE, EvalLog
+from ..learn.checkpoint import load_model, read_header
 from ..recipe import load
 from . import list as listing
 from .console import print_json, say

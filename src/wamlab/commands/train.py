@@ -54,10 +54,10 @@ class Command:
     """print a JSON document"""
 
     def __call__(self) -> None:
-        from ..checkpoint import read_header
         from ..data.mixture import Mixture
         from ..data.store import EpisodeStore
-        from ..train import train
+        from ..learn.checkpoint import read_header
+        from ..learn.train import train
 
         recipe = load(self.recipe).sized(self.size)
         if self.steps is not None:

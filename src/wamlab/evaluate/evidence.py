@@ -122,6 +122,6 @@ class Trials:
     by another judge. What was executed differs by nothing else."""
 
     solved: Mapping[str, Bool[ndarray, "E"]]
-    """per arm; see `evaluate.trials` for their names"""
+    """per arm; see `evaluate.ask.trials` for their names"""
     missing: Mapping[str, str] = field(default_factory=dict)
     """arm -> why it could not be run"""

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..checkpoint import fill, read_header, read_tensors, remove, write
 from ..errors import CheckpointError, WamError
-from ..optimise import Fit
+from ..learn.checkpoint import fill, read_header, read_tensors, remove, write
+from ..learn.optimise import Fit
 from ..ranges import SEED
 from ..reading import shown
 from ..recipe import Training

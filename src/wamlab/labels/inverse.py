@@ -15,11 +15,11 @@ from jaxtyping import Float, Int64, UInt8
 from numpy import ndarray
 from torch import Tensor, nn
 
-from ..checkpoint import built, read_tensors, write
 from ..config import from_json, to_json
 from ..data.sampling import batch_indices
 from ..data.transforms import floors
 from ..errors import DataError
+from ..learn.checkpoint import built, read_tensors, write
 from ..reading import number, table
 from ..recipe import Training
 from .fitting import FORMAT, Progress, fit, read_from, same, seeded

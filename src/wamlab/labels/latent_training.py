@@ -13,11 +13,11 @@ from jaxtyping import Float, Int64, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from ..checkpoint import built, read_tensors, write
 from ..config import from_json, to_json
 from ..data.sampling import batch_indices
 from ..data.transforms import floors
 from ..errors import DataError
+from ..learn.checkpoint import built, read_tensors, write
 from ..reading import whole
 from .bottleneck import Discrete
 from .fitting import FORMAT, Progress, fit, read_from, same, seeded

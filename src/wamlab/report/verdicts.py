@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..evaluate.card import from_log
+from ..evaluate.card.card import from_log
 from ..evaluate.log import EvalLog
 from .scores import place
 from .view import Section, Table

@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from ...spec import TaskSpec
-from ..metrics.base import Effects, entities, sigma, stacked
+from ..metric import Effects, entities, sigma, stacked
 
 
 def _table(effects: Effects, spec: TaskSpec) -> tuple[ndarray, ndarray]:

@@ -15,8 +15,8 @@ from pathlib import Path
 from ...data.atomic import write_whole
 from ...errors import DataError
 from ...reading import parse_json, read_bytes, table, words
+from ..ask.protocol import VERSION
 from ..log import EvalLog
-from ..protocol import VERSION
 
 PASSED, OWN = "passed.json", "conformance.json"
 WORLDS = ("pushworld", "metaworld")

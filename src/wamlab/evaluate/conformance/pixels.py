@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from ..branch_data import Branches
+from ..ask.branch_data import Branches
 
 Made = Callable[[Branches, np.random.Generator], UInt8[ndarray, "C K F h w 3"]]
 

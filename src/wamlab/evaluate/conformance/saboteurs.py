@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from ...errors import UnknownName
 from ...spec import TaskSpec
-from ..metrics.base import GROUPS, Effects
+from ..metric import GROUPS, Effects
 
 States = Mapping[str, Float[ndarray, "C K T D"]]
 

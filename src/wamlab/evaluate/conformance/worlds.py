@@ -8,11 +8,11 @@ from typing import Any
 
 from ...control.collect import collect
 from ...data.windows import Windows
-from ..actions import ACTIONS
-from ..branches import Protocol, make_branches
-from ..readout import Readout
-from ..readout_training import readout_for
-from ..score import true_effects
+from ..ask.actions import ACTIONS
+from ..ask.branches import Protocol, make_branches
+from ..eyes.readout import Readout
+from ..eyes.readout_training import readout_for
+from ..scoring.score import true_effects
 from .families import World
 
 SMALL: Mapping[str, Mapping[str, Any]] = {"pushworld": {"size": 48}}

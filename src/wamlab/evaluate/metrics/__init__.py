@@ -10,7 +10,7 @@ from types import ModuleType
 
 from ...errors import SpecError, UnknownName
 from ...userfile import load_file
-from .base import NEEDS, Answers, Decoded, Effects, Evidence, Foresight, FramePairs, Metric, Need
+from ..metric import NEEDS, Answers, Decoded, Effects, Evidence, Foresight, FramePairs, Metric, Need
 
 __all__ = ["NEEDS", "Answers", "Decoded", "Effects", "Evidence", "Foresight", "FramePairs", "Metric", "Need", "discover",
            "get", "load"]
@@ -21,11 +21,10 @@ def discover() -> dict[str, Metric]:
     """All metrics of this package by name."""
     found: dict[str, Metric] = {}
     for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
-        if module != "base":
-            for metric in _declared(importlib.import_module(f"{__name__}.{module}"), module):
-                if metric.name in found:
-                    raise SpecError("two metrics share a name", where=module, got=metric.name, expected="one file per name")
-                found[metric.name] = metric
+        for metric in _declared(importlib.import_module(f"{__name__}.{module}"), module):
+            if metric.name in found:
+                raise SpecError("two metrics share a name", where=module, got=metric.name, expected="one file per name")
+            found[metric.name] = metric
     return found
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..log import Score
-from .base import Answers, Effects, Evidence, Metric, entities, stacked
+from ..metric import Answers, Effects, Evidence, Metric, entities, stacked
 from .causal import HEADLINE, cc_a2f, estimate, scales_of
 
 

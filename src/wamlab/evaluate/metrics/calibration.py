@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from ..log import Score
+from ..metric import Evidence, Metric, entities, moved, stacked
 from ..statistics import Interval, auroc, bootstrap_levels
-from .base import Evidence, Metric, entities, moved, stacked
 from .causal import HEADLINE, scales_of
 
 WRONG = 0.5

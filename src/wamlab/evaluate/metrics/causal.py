@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from ..log import Score
+from ..metric import GROUPS, Effects, Evidence, Metric, entities, moved, sigma, stacked
 from ..statistics import cluster_bootstrap
-from .base import GROUPS, Effects, Evidence, Metric, entities, moved, sigma, stacked
 
 HEADLINE = ("robot", "object")
 BEHAVIOUR = {"like_expert": ("factual", "null", "dose 0.25", "dose 0.5"),

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..log import Score
-from .base import Evidence, Metric, entities, positions
+from ..metric import Evidence, Metric, entities, positions
 from .causal import HEADLINE, LEAST_CONTEXTS, estimate, scales_of
 
 LEAST_DOSES = 3

@@ -17,8 +17,8 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from ..log import Score
+from ..metric import Evidence, Foresight, Metric, entities, moved, sigma, stacked
 from ..statistics import clopper_pearson, cluster_bootstrap, median_of_clusters, wilson
-from .base import Evidence, Foresight, Metric, entities, moved, sigma, stacked
 
 THRESHOLD = 0.5
 """pooled PEA from which an episode counts as foreseen"""

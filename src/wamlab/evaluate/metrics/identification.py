@@ -10,8 +10,8 @@ from numpy import ndarray
 from scipy.stats import norm
 
 from ..log import Score
+from ..metric import Evidence, Metric, entities, moved, stacked
 from ..statistics import MANY, cluster_bootstrap
-from .base import Evidence, Metric, entities, moved, stacked
 from .causal import HEADLINE, centred, scales_of, why_not
 
 PERMUTATIONS = 2000

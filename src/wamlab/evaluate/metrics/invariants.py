@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from ...spec import EntitySpec
 from ..log import Score
-from .base import Effects, Evidence, Metric, entities, moved, positions
+from ..metric import Effects, Evidence, Metric, entities, moved, positions
 from .rates import share
 
 SLACK = 1.25

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..log import Score
-from .base import Evidence, Metric
+from ..metric import Evidence, Metric
 
 Summary = Callable[[Sequence[float]], float]
 

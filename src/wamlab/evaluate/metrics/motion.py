@@ -1,4 +1,4 @@
-"""Does what moves in the pictures move where and when it should? The score of Physics-IQ (see `physics.iq`), per clip.
+"""Does what moves in the pictures move where and when it should? The score of Physics-IQ (see `eyes.physics.iq`), per clip.
 
 Their normaliser is a second take of the real event. A simulator that is put back into the same state repeats itself exactly,
 so that its second take is its first and what is asked for is all of it. Known to reward a still picture where little moves:
@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..eyes.perceptual.clips import clips_of
+from ..eyes.physics.iq import SIZE, Measures, measures, motion_masks, normalised
 from ..log import Score
-from ..perceptual.clips import clips_of
-from ..physics.iq import SIZE, Measures, measures, motion_masks, normalised
+from ..metric import Evidence, Metric
 from ..statistics import mean_of_clusters
-from .base import Evidence, Metric
 
 LIMIT = 48
 """clips that are looked at, evenly over all"""

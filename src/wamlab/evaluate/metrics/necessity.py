@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from ..evidence import Trials
 from ..log import Score
+from ..metric import Evidence, Metric
 from ..statistics import clopper_pearson, mcnemar, tango
-from .base import Evidence, Metric
 
 
 def rate(evidence: Evidence, trials: Trials, name: str, arm: str) -> Score:

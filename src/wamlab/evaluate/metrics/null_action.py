@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..log import Score
-from .base import Evidence, Metric, entities, stacked
+from ..metric import Evidence, Metric, entities, stacked
 from .causal import HEADLINE, estimate, scales_of
 
 

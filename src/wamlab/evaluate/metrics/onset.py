@@ -11,7 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..log import Score
-from .base import Evidence, Metric, entities, stacked
+from ..metric import Evidence, Metric, entities, stacked
 from .causal import HEADLINE, estimate, scales_of
 
 TWIN = "factual"

@@ -1,7 +1,7 @@
 """How much imagined frames and clips look like real ones to a pretrained network, always beside copying the last frame.
 
 By default EfficientNet-Lite0, whose weights ship in a package (extra `perceptual`): PFD-Lite0 per frame and KVD-Lite0 per
-clip. LPIPS, FVD and DreamSim need weights that the user supplies: see `perceptual.official`.
+clip. LPIPS, FVD and DreamSim need weights that the user supplies: see `eyes.perceptual.official`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
+from ..eyes.perceptual.clips import clips_of
+from ..eyes.perceptual.distances import clip_features, frame_distance, paired_mmd
+from ..eyes.perceptual.lite0 import SIZE, lite0
+from ..eyes.perceptual.official import BESIDE, paired_scores
 from ..log import Score
-from ..perceptual.clips import clips_of
-from ..perceptual.distances import clip_features, frame_distance, paired_mmd
-from ..perceptual.lite0 import SIZE, lite0
-from ..perceptual.official import BESIDE, paired_scores
-from .base import Evidence, Metric
+from ..metric import Evidence, Metric
 
 LIMIT = 48
 """clips that are looked at, evenly over all; 240 frames take about 3 seconds of a CPU"""

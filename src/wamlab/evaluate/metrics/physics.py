@@ -11,12 +11,12 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from ..eyes.physics.film import PREFIX, film_of, scene_of
+from ..eyes.physics.laws import LAWS, Law
+from ..eyes.physics.pixels import compare
 from ..log import Score
-from ..physics.film import PREFIX, film_of, scene_of
-from ..physics.laws import LAWS, Law
-from ..physics.pixels import compare
+from ..metric import Evidence, Metric
 from ..statistics import cluster_bootstrap, mean_of_clusters
-from .base import Evidence, Metric
 
 NO_SCENE = f"the task is none of the physics scenes ({PREFIX}drop and so on)"
 NOTHING = {"permanence": "no thing is seen in any true frame", "phantom": "no thing is hidden in any true frame",

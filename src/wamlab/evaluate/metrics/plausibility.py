@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from ..log import Score
+from ..metric import Decoded, Evidence, Metric, entities, positions, sigma, stacked
 from ..statistics import cluster_bootstrap
-from .base import Decoded, Evidence, Metric, entities, positions, sigma, stacked
 
 SLACK = 1.25
 """how much beyond the truth's own extremes is beyond the limits"""

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..log import Score
+from ..metric import GROUPS, Evidence, Metric, entities, moved, positions
 from ..statistics import cluster_bootstrap
-from .base import GROUPS, Evidence, Metric, entities, moved, positions
 
 
 def false_effect(evidence: Evidence) -> Sequence[Score]:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..log import Score
-from .base import Evidence, Metric, entities, positions
+from ..metric import Evidence, Metric, entities, positions
 from .causal import LEAST_CONTEXTS, estimate, scales_of
 from .dose import kendall, tau_b
 

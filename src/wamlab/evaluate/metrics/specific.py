@@ -14,8 +14,8 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from ..log import Score
+from ..metric import Evidence, Foresight, Metric
 from ..statistics import cluster_bootstrap
-from .base import Evidence, Foresight, Metric
 from .foresight import blurred, errors
 
 LEAST_EPISODES = 3

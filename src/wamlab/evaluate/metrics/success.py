@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..log import Score
+from ..metric import Evidence, Metric
 from ..statistics import clopper_pearson
-from .base import Evidence, Metric
 
 SOLVED_AT_START = "every start was already solved"
 

@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from ..log import Score
+from ..metric import Evidence, FramePairs, Metric
 from ..statistics import mean_of_clusters
-from .base import Evidence, FramePairs, Metric
 
 CHANGE = 12
 """a pixel changes if a channel differs by more than this (of 255)"""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..ask.protocol import Terms
+from ..metric import Evidence
 from ..metrics.answers import as_effects
-from ..metrics.base import Evidence
-from ..protocol import Terms
 from .asked import actions, contact, moments
 from .numbers import noise, rounded, units
 from .readable import ceilings

@@ -9,11 +9,11 @@ import numpy as np
 from numpy import ndarray
 
 from ...spec import TaskSpec
-from ..actions import OFFERED, STANDARD
-from ..metrics.base import Evidence, moved, positions
-from ..metrics.base import entities as of_group
+from ..ask.actions import OFFERED, STANDARD
+from ..ask.protocol import Terms
+from ..metric import Evidence, moved, positions
+from ..metric import entities as of_group
 from ..metrics.causal import centred, depends
-from ..protocol import Terms
 
 HORIZON = 8
 """control steps, least length of an action"""

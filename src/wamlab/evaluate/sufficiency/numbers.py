@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ...spec import TaskSpec
-from ..metrics.base import Evidence, moved, positions, sigma
-from ..metrics.base import entities as of_group
-from ..protocol import Terms
+from ..ask.protocol import Terms
+from ..metric import Evidence, moved, positions, sigma
+from ..metric import entities as of_group
 
 
 class Unit(NamedTuple):

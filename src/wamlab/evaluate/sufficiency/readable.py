@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from numpy import ndarray
 
-from ..metrics.base import Evidence, stacked
+from ..ask.protocol import Terms
+from ..card.verdict import CEILING
+from ..metric import Evidence, stacked
 from ..metrics.causal import HEADLINE, concordance, products, scales_of, why_not
-from ..protocol import Terms
-from ..verdict import CEILING
 
 BETTER = 0.5
 """an imagination's error may be this share of the ceiling's, divided by the futures that are averaged, and no less"""

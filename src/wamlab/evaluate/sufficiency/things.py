@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from ..metrics.base import Evidence, moved, positions
-from ..metrics.base import entities as of_group
+from ..metric import Evidence, moved, positions
+from ..metric import entities as of_group
 from ..metrics.causal import centred
 
 FOLLOWS, OFTEN = 0.95, 0.9

@@ -15,9 +15,9 @@ from pathlib import Path
 from ....errors import SpecError
 from ....spec import TaskSpec
 from ....userfile import load_file
-from ...branch_data import Branches
-from ...metrics.base import Effects
-from ...readout import Readout
+from ...ask.branch_data import Branches
+from ...eyes.readout import Readout
+from ...metric import Effects
 from ..promise import Promise, Table
 
 

@@ -10,9 +10,9 @@ from ....control.executor import Executor, run_episode
 from ....control.gate import Gate
 from ....simulators import make
 from ....types import Episode
+from ...metric import Evidence
 from ...metrics import get
-from ...metrics.base import Evidence
-from ...score import evidence_of
+from ...scoring.score import evidence_of
 from ..policies import POLICIES, NullPolicy
 from ..promise import Promise, Table, seen_by
 from . import Family, World

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy import ndarray
 
+from ...metric import Answers, Evidence
 from ...metrics import get
-from ...metrics.base import Answers, Evidence
 from ..promise import Promise, Table, seen_by
 from ..saboteurs import sabotage
 from . import Family, World

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from ...evidence import Effects, Trials
+from ...metric import Evidence, entities, stacked
 from ...metrics import get
-from ...metrics.base import Evidence, entities, stacked
 from ...metrics.causal import HEADLINE, scales_of
 from ..promise import Promise, Table, seen_by
 from ..saboteurs import SABOTEURS, sabotage

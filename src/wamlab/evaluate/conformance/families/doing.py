@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from ....spec import TaskSpec
+from ...metric import Decoded, Effects, Evidence, entities, positions, sigma
 from ...metrics import get
-from ...metrics.base import Decoded, Effects, Evidence, entities, positions, sigma
 from ..promise import Promise, Table, seen_by
 from ..saboteurs import SABOTEURS, sabotage
 from . import Family, World

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ....spec import TaskSpec
+from ...metric import Effects, Evidence, entities
 from ...metrics import discover
-from ...metrics.base import Effects, Evidence, entities
 from ..exhibits import EXHIBITS
 from ..promise import Promise, Table, seen_by
 from ..saboteurs import SABOTEURS, sabotage

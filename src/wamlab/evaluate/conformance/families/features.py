@@ -11,7 +11,7 @@ from numpy import ndarray
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 from ....spec import ActionSpec, TaskSpec
-from ...metrics.base import Evidence, FramePairs
+from ...metric import Evidence, FramePairs
 from ...metrics.perceptual import kvd, pfd
 from ..promise import Promise, Table, seen_by
 from . import Family, World

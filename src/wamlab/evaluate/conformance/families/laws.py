@@ -11,8 +11,8 @@ from numpy import ndarray
 
 from ....simulators import make
 from ....spec import TaskSpec
+from ...metric import Effects, Evidence
 from ...metrics import get
-from ...metrics.base import Effects, Evidence
 from ..promise import Promise, Table, seen_by
 from . import Family, World
 

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from ...evidence import Effects, Trials
+from ...metric import Evidence
 from ...metrics import get
-from ...metrics.base import Evidence
 from ..promise import Promise, Table, seen_by
 from . import Family, World
 

@@ -13,9 +13,9 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from scipy.ndimage import uniform_filter
 
-from ...branch_data import Branches
+from ...ask.branch_data import Branches
+from ...metric import Evidence, FramePairs
 from ...metrics import get
-from ...metrics.base import Evidence, FramePairs
 from ..pixels import NULL_FUTURES
 from ..promise import Promise, Table
 from . import Family, World

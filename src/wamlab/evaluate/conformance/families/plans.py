@@ -10,8 +10,8 @@ import numpy as np
 from numpy import ndarray
 
 from ....types import Episode, Imagined
+from ...metric import Evidence, Foresight
 from ...metrics import get
-from ...metrics.base import Evidence, Foresight
 from ..promise import Promise, Table, seen_by
 from . import Family, World
 

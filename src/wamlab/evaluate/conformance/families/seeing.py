@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from ...branch_data import Branches
-from ...imagining import Futures
+from ...ask.branch_data import Branches
+from ...ask.imagining import Futures
+from ...metric import Evidence
 from ...metrics import discover, get
-from ...metrics.base import Evidence
-from ...score import frame_pairs, read_effects
+from ...scoring.score import frame_pairs, read_effects
 from ..pixels import NULL_FUTURES, Made
 from ..promise import Promise, Table, seen_by
 from . import Family, World

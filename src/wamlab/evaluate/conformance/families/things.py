@@ -10,8 +10,8 @@ from numpy import ndarray
 
 from ....simulators.physics_scenes import RED
 from ....spec import ActionSpec, TaskSpec
+from ...metric import Evidence, FramePairs
 from ...metrics import get
-from ...metrics.base import Evidence, FramePairs
 from ..promise import Promise, Table, seen_by
 from . import Family, World
 

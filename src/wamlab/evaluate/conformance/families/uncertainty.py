@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy import ndarray
 
+from ...metric import Effects, Evidence
 from ...metrics import get
-from ...metrics.base import Effects, Evidence
 from ...metrics.calibration import outcomes
 from ..promise import Promise, Table, seen_by
 from ..saboteurs import Truth, noisy

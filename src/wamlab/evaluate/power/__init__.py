@@ -1,0 +1,1 @@
+"""How many starts a claim needs, before, after and while they are counted."""

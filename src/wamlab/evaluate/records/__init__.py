@@ -1,0 +1,1 @@
+"""Intervention records: how a model that lives elsewhere is judged without being ported."""

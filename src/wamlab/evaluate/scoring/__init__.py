@@ -1,0 +1,1 @@
+"""From what was recorded and asked to scores, through every metric."""

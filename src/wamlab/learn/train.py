@@ -1,0 +1,250 @@
+"""Training that can be stopped anywhere and goes on to the same numbers.
+
+All randomness is a function of (seed, stage, step), so a checkpoint needs weights, optimiser, average and step, and no
+random state. With `torchrun`, every process takes its share of each batch and gradients are averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from ..config import to_json
+from ..data.atomic import sweep
+from ..data.draws import Draws, sources_of
+from ..data.mixture import Mixture
+from ..data.selection import split
+from ..data.store import EpisodeStore
+from ..data.windows import Windows
+from ..errors import CheckpointError, WamError
+from ..ranges import SEED
+from ..recipe import Recipe
+from ..types import Batch
+from . import checkpoint
+from .optimise import Fit, one_training
+
+Progress = Callable[[int, int], None]
+
+
+class Trainer:
+    """Trains one recipe on some stores into a folder: first the representation, then the model."""
+
+    def __init__(self, recipe: Recipe, stores: Sequence[EpisodeStore], out: Path, seed: int, device: str = "cpu",
+                 mixture: Mixture | None = None, mixed: bool = False, episodes: Sequence[Sequence[int]] | None = None):
+        self.recipe, self.out, self.seed, self.device, self.mixture = recipe, out, seed, torch.device(device), mixture
+        if not stores or not any(len(store) for store in stores):
+            raise WamError("there is nothing to train on", where=out, expected="at least one episode", got="none",
+                           fix="collect demonstrations first (wam collect)")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.model = recipe.model.build(stores[0].task_spec).to(self.device)
+        kept, held = split(stores, held_out=0.05, episodes=episodes)
+        cut = partial(Windows, stores, history=self.model.history, chunk=self.model.chunk, offsets=self.model.offsets,
+                      allow_mixed_renderers=mixed)
+        self.windows = cut(episodes=kept)
+        self.data = self.windows.identity(episodes)
+        self.held = cut(episodes=held) if any(held) else None
+        self.curves: dict[str, list[list[float]]] = {"codec": [], "train": [], "validation": []}
+        self.sources = sources_of(self.windows, self.model.answers(), apart=mixture is not None)
+        training = recipe.training
+        shares = (mixture or Mixture()).course(training.steps, [len(source) for source in self.sources])
+        average = np.broadcast_to(shares.mean(0), (training.codec_steps, len(self.sources)))  # it has to serve them all
+        self.draws = {"codec": Draws(self.sources, average, training.codec_batch, training.play_share, seed * 7 + 1),
+                      "model": Draws(self.sources, shares, training.batch_size, training.play_share, seed * 7 + 2)}
+
+    def rows(self, stage: str, step: int) -> np.ndarray:
+        """Windows of one training step: a pure function of seed and step. Each process takes its own share."""
+        rows = self.draws[stage].rows(step)
+        return rows[dist.get_rank() :: dist.get_world_size()] if dist.is_initialized() else rows
+
+    def batch(self, windows: Windows, rows: np.ndarray) -> Batch:
+        return windows.batch(rows).to(self.device)
+
+    def seed_of(self, step: int, stream: int) -> int:
+        rank = dist.get_rank() if dist.is_initialized() else 0
+        return int(np.random.SeedSequence([self.seed, step, stream, rank]).generate_state(1)[0])
+
+    def codec_loss(self, step: int) -> Tensor:
+        """Frames of the window, each rebuilt from its latents and from another frame of the same window."""
+        assert self.model.codec is not None
+        batch = self.batch(self.windows, self.rows("codec", step))
+        frames = torch.cat([batch.context.frames[:, -1:], batch.future], 1).float() / 255
+        generator = torch.Generator().manual_seed(self.seed_of(step, 1))
+        pick = torch.rand(frames.shape[:2], generator=generator).argsort(1)[:, :3].to(self.device)
+        rows = torch.arange(len(frames), device=self.device)
+        target, other, reference = (frames[rows, pick[:, i % pick.shape[1]]] for i in range(3))
+        return self.model.codec.loss(torch.cat([target, other]), torch.cat([reference, reference]))
+
+    @torch.no_grad()
+    def freeze_codec(self) -> None:
+        """After the representation is learned: whiten it, encode every frame once, set the scale of the future."""
+        codec = self.model.codec
+        assert codec is not None
+        codec.requires_grad_(False)
+        sample = self.batch(self.windows, np.unique(np.linspace(0, len(self.windows) - 1, 2048).astype(int)))
+        codec.fit(sample.context.frames[:512, -1].float() / 255)
+        self.cache_latents()
+        assert self.model.latents is not None
+        whole = sample.future_mask.all(1) | ~sample.future_mask.all(1).any()  # if no episode is that long: what there is
+        place = sample.frame_index[whole][:, self.model.history - 1 :]
+        latents, known = self.model.latents[place], (sample.has_action & sample.context.known)[whole]
+        states = torch.from_numpy(self.windows.states).to(self.device)[place][known]
+        self.model.fit_motion(latents[:, 1:] - latents[:, :1], sample.action[whole][known], states[:, 1:] - states[:, :1])
+
+    @torch.no_grad()
+    def cache_latents(self) -> None:
+        codec, frames = self.model.codec, self.windows.frames
+        assert codec is not None
+        parts = [codec.encode(torch.from_numpy(np.array(frames[i : i + 256])).to(self.device)
+                              .permute(0, 3, 1, 2).float() / 255) for i in range(0, len(frames), 256)]
+        self.model.latents = torch.cat(parts)
+
+    @torch.no_grad()
+    def validate(self, step: int) -> None:
+        if self.held is None or len(self.held) == 0:
+            return
+        self.model.eval()
+        kept, self.model.latents = self.model.latents, None  # the cache holds the training frames
+        rows = np.unique(np.linspace(0, len(self.held) - 1, 64).astype(int))
+        losses = self.model.loss(self.batch(self.held, rows), self.seed)
+        self.curves["validation"].append([step, *(round(losses[k].item(), 6) for k in sorted(losses))])
+        self.model.latents = kept
+        self.model.train()
+
+    def run(self, progress: Progress | None = None) -> Path:
+        """Train to the end, from the last checkpoint if there is one. Returns the folder of the finished model."""
+        final, training = self.out / "model", self.recipe.training
+        sweep(self.out)
+        if final.exists():
+            self.same_run(checkpoint.read_header(final), final)
+            self.drop_steps()
+            return final
+        codec, (stage, step, tensors) = self.model.codec, self.resume()
+        codec_steps = training.codec_steps if codec is not None and codec.trained else 0
+        total = codec_steps + training.steps
+        if stage == "codec" and codec_steps:
+            assert codec is not None
+            fit = Fit(codec, codec_steps, training.codec_learning_rate, training)
+            if tensors:
+                fit.restore(tensors, step)
+            while fit.step < codec_steps:
+                loss = self.codec_loss(fit.step)
+                fit.descend(loss)
+                self.after("codec", fit, loss, {}, progress, fit.step, total)
+            fit.adopt_average()
+        if stage == "codec":
+            tensors = {}
+            self.prepare()
+        elif codec is not None:
+            codec.requires_grad_(False)
+            self.cache_latents()
+        self.model.train()
+        fit = Fit(self.model, training.steps, training.learning_rate, training)
+        if stage == "model":
+            fit.restore(tensors, step)
+        else:
+            self.keep("model", fit)
+        precision = torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
+        while fit.step < training.steps:
+            with precision:
+                losses = self.model.loss(self.batch(self.windows, self.rows("model", fit.step)), self.seed_of(fit.step, 2))
+            fit.descend(losses["total"])
+            self.after("model", fit, losses["total"], losses, progress, codec_steps + fit.step, total)
+        fit.adopt_average()
+        self.model.latents = None
+        if not dist.is_initialized() or dist.get_rank() == 0:
+            checkpoint.save(final, self.model.state_dict(), self.recipe, self.model.task_spec, self.header("done", fit.step))
+            self.drop_steps()
+        return final
+
+    def drop_steps(self, but: Path | None = None) -> None:
+        for old in set(self.out.glob("step-*")) - {but}:
+            checkpoint.remove(old)
+
+    def prepare(self) -> None:
+        """What is measured on the data before the model's own training starts."""
+        imitable = np.concatenate([source.imitated for source in self.sources])
+        others = np.concatenate([source.others for source in self.sources])
+        even = np.unique(np.linspace(0, len(imitable) - 1, 4096).astype(int))
+        known = np.argsort(~self.windows.has_action[others], kind="stable")[:4096]  # unknown actions last
+        sample = self.batch(self.windows, imitable[even] if len(imitable) else others[known])
+        self.model.fit(sample.action[sample.action_mask], sample.context.state[sample.context.known].flatten(0, 1))
+        if self.model.codec is not None:
+            self.freeze_codec()
+
+    def after(self, stage: str, fit: Fit, loss: Tensor, losses: dict[str, Tensor], progress: Progress | None,
+              done: int, total: int) -> None:
+        """Record, validate, checkpoint and report one finished step."""
+        training, last = self.recipe.training, fit.step == fit.steps
+        if fit.step % 10 == 0 or last:
+            name = "codec" if stage == "codec" else "train"
+            self.curves[name].append([fit.step, *(round(v.item(), 6) for v in ([loss] if stage == "codec" else
+                                      [losses[k] for k in sorted(losses)]))])
+        if stage == "model" and (fit.step % training.validate_every == 0 or last):
+            self.validate(fit.step)
+        if fit.step % training.checkpoint_every == 0 and not last:
+            self.keep(stage, fit)
+        if progress:
+            progress(done, total)
+
+    def header(self, stage: str, step: int) -> dict[str, Any]:
+        names = ["action", "future", "total"] if self.model.codec is not None else ["action", "total"]
+        return {"stage": stage, "step": step, "seed": self.seed, "data": self.data, "curves": self.curves, "curve_names": names,
+                "mixture": to_json(self.mixture), "sources": self.draws["model"].seen(step if stage != "codec" else 0)}
+
+    def keep(self, stage: str, fit: Fit) -> None:
+        """Write a checkpoint to go on from, then drop the older ones."""
+        if dist.is_initialized() and dist.get_rank() != 0:
+            return
+        number = fit.step + (10**8 if stage == "model" else 0)
+        folder = self.out / f"step-{number:09d}"
+        model = {f"model/{k}": v for k, v in self.model.state_dict().items()}
+        checkpoint.save(folder, model | fit.tensors(), self.recipe, self.model.task_spec, self.header(stage, fit.step))
+        self.drop_steps(but=folder)
+
+    def same_run(self, header: dict[str, Any], folder: Path) -> None:
+        wanted = {"recipe": to_json(self.recipe), "seed": self.seed, "data": self.data, "mixture": to_json(self.mixture)}
+        found = {"data": self.data, "mixture": None} | header
+        if other := [name for name, value in wanted.items() if found.get(name) != value]:
+            raise CheckpointError("this folder holds another training run", where=folder, got=f"another {', '.join(other)}",
+                                  expected=f"recipe {self.recipe.name}, seed {self.seed}, the same settings, data and mixture",
+                                  fix="choose another --out folder")
+
+    def resume(self) -> tuple[str, int, dict[str, Tensor]]:
+        """The newest checkpoint's stage, step and tensors; its weights are put into the model."""
+        found = sorted(self.out.glob("step-*"))
+        if not found:
+            return "codec", 0, {}
+        header, tensors = checkpoint.read_header(found[-1]), checkpoint.read_tensors(found[-1])
+        self.same_run(header, found[-1])
+        checkpoint.fill(self.model, {k[6:]: v for k, v in tensors.items() if k.startswith("model/")}, found[-1])
+        curves, stage, step = checkpoint.progress(header, found[-1], self.curves)
+        self.curves = curves
+        return stage, step, {k: v.to(self.device) for k, v in tensors.items()}
+
+
+def train(recipe: Recipe, stores: Sequence[EpisodeStore], out: str | Path, *, seed: int = 0, mixture: Mixture | None = None,
+          mixed_renderers: bool = False, episodes: Sequence[Sequence[int]] | None = None,
+          progress: Progress | None = None) -> Path:
+    """Train a recipe on episodes. Returns the folder of the finished model, for `wamlab.learn.checkpoint.load_model`.
+
+    Args:
+        mixture: how much of each batch comes from each store; None: all windows count alike.
+        mixed_renderers: accept stores whose pictures were drawn in different ways.
+        out: folder for checkpoints and the model. A run that was stopped goes on from here.
+        episodes: per store, the indices to train on (None: all); a twentieth of them is held out.
+        progress: called with (steps done, steps in all).
+
+    Raises:
+        WamError: if `out` holds another run or one is under way there, there is nothing to train on, or the loss is not finite.
+    """
+    SEED.check(seed, "seed")
+    with one_training(Path(out)) as device:
+        return Trainer(recipe, stores, Path(out), seed, device, mixture, mixed_renderers, episodes).run(progress)
