@@ -12,24 +12,26 @@ from dataclasses import dataclass, replace
 import torch
 
 from wamlab import recipe
-from wamlab.models.stream import Streams, StreamWAM
-from wamlab.spec import TaskSpec
-from wamlab.types import Context
+from wamlab.models.streams import Streams
+from wamlab.parts.representations import Moment, Seen, Site
+from wamlab.parts.representations.conditions import SeenContent
+from wamlab.parts.vocabulary import CONDITIONS, actions, given
 
 
-class BlindWAM(StreamWAM):
-    def _conditions(self, network: torch.nn.Module, context: Context) -> dict[str, torch.Tensor]:
-        return super()._conditions(network, replace(context, frames=torch.zeros_like(context.frames)))
+class BlackContent(SeenContent):
+    def encode(self, moment: Moment) -> torch.Tensor:
+        return torch.zeros_like(super().encode(moment))
 
 
 @dataclass(frozen=True)
-class BlindStreams(Streams):
-    def build(self, task_spec: TaskSpec) -> BlindWAM:
-        return BlindWAM(self, task_spec)
+class Black(Seen):
+    """The context's frames with the light off, in training and at run time."""
+
+    def build(self, site: Site) -> BlackContent:
+        return BlackContent(site)
 
 
-vla = recipe.load("vla")
-blind = replace(vla, name="blind", summary="the reactive baseline with its eyes shut", paper="none: a control",
+blind = replace(recipe.load("vla"), name="blind", summary="the reactive baseline with its eyes shut", paper="none: a control",
                 differs="the context frames are black, in training and at run time",
-                model=BlindStreams(coupling=vla.model.coupling))
-del vla
+                model=Streams(streams={"context": given(Black(), once=True), "action": actions()},
+                              reads={"action": (*CONDITIONS, "action")}))

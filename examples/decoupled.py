@@ -17,7 +17,8 @@ from pathlib import Path
 from wamlab import recipe
 from wamlab.config import from_json
 from wamlab.learn import checkpoint
-from wamlab.models.stream import Streams, StreamWAM
+from wamlab.models.stream import StreamWAM
+from wamlab.models.streams import Streams
 from wamlab.spec import TaskSpec
 from wamlab.types import POLICY, VIDEO, Context, Given, Prediction, Query
 from wamlab.userfile import load_file
@@ -48,7 +49,7 @@ def taken_off(model: Streams) -> DecoupledStreams:
 def decouple(source: Path, target: Path) -> Path:
     """A copy of a trained model (a recipe of the package that acts also without imagining) with its future taken off."""
     header = checkpoint.read_header(source)
-    trained = from_json(recipe.Recipe, header["recipe"], str(source), (Streams,))
+    trained = from_json(recipe.Recipe, header["recipe"], str(source), checkpoint.KNOWN)
     task = from_json(TaskSpec, header["task_spec"], str(source))
     made = replace(decoupled, model=taken_off(trained.model), training=trained.training)
     extra = {name: header[name] for name in ("curves", "curve_names", "seed", "step") if name in header}

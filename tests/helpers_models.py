@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ import torch
 
 from wamlab.data.sealed import seal, unseal
 from wamlab.models.base import WorldActionModel
+from wamlab.models.knowledge import Known
+from wamlab.models.stream import StreamWAM
+from wamlab.parts.representations import Moment
+from wamlab.parts.streams import ONCE, Node
 from wamlab.spec import ActionSpec, TaskSpec
 from wamlab.types import Batch, Context
 
@@ -29,12 +34,39 @@ def random_context(size: int = CONTEXT_SIZE, seed: int = 0) -> Context:
     return Context(frames, torch.randn(size, 1, 3, generator=g), ("push it",) * size)
 
 
-def random_batch(size: int = 6, action_seed: int = 1, imitate: bool = True) -> Batch:
-    g, h = torch.Generator().manual_seed(2), torch.Generator().manual_seed(action_seed)
-    yes = torch.ones(size, 8, dtype=torch.bool)
-    return Batch(random_context(size), torch.randint(0, 256, (size, 2, 3, 32, 32), dtype=torch.uint8, generator=g),
-                 yes[:, :2], torch.rand(size, 8, 4, generator=h) * 2 - 1, yes,
-                 torch.full((size,), imitate), torch.zeros(size, 3, dtype=torch.int64))
+def random_batch(size: int = 6, action_seed: int = 1, imitate: bool = True, chunks: int = 1, seed: int = 0) -> Batch:
+    """Chunks of unrelated frames; those of two action seeds differ in the actions alone."""
+    parts = []
+    for chunk in range(chunks):
+        g = torch.Generator().manual_seed(2 + 100 * chunk + 1000 * seed)
+        h = torch.Generator().manual_seed(action_seed + 100 * chunk)
+        yes = torch.ones(size, 8, dtype=torch.bool)
+        parts.append(Batch(random_context(size, 100 * chunk + 1000 * seed),
+                           torch.randint(0, 256, (size, 2, 3, 32, 32), dtype=torch.uint8, generator=g),
+                           yes[:, :2], torch.rand(size, 8, 4, generator=h) * 2 - 1, yes,
+                           torch.full((size,), imitate), torch.zeros(size, 3, dtype=torch.int64)))
+    return replace(parts[0], later=tuple(parts[1:]))
+
+
+def everything(model: StreamWAM, batch: Batch, seed: int = 0) -> Known:
+    """All that a training pass may be shown: noisy streams, finished copies, random hidden states; nothing is disturbed."""
+    known = Known()
+    for chunk, part in enumerate(batch.chunks()):
+        moment = Moment(part.context, part.future.float() / 255, part.action)
+        for place in ([ONCE] if chunk == 0 else []) + [chunk]:
+            model.observed(known, moment, place)
+        for name in model.table.generated:
+            g = torch.Generator().manual_seed(7 + chunk + 100 * seed)
+            content, process, value = model.contents[name], model.process(name), model.contents[name].encode(moment)
+            shape = tuple(value.shape) + ((content.classes,) if process.discrete else ())
+            level = torch.rand(len(value), generator=g) * 0.8 + 0.1
+            known.put(Node(name, "", chunk), process.corrupt(value, process.noise(shape, g), level), model.told(name, level))
+            known.put(Node(name, "clean", chunk), value)
+            known.put(Node(name, "hidden", chunk),
+                      torch.randn(*value.shape[:2], model.config.depth * model.config.width, generator=g))
+    if Node("text") in known.values:
+        known.values[Node("text")] = known.values[Node("text")] + seed
+    return known
 
 
 def randomise(model: WorldActionModel) -> WorldActionModel:

@@ -83,7 +83,7 @@ def test_a_checkpoint_from_before_there_were_sums_is_used_with_a_warning(copy):
     save_file(arrays, copy / "tensors.safetensors")
     with pytest.warns(UserWarning, match="unverified"):
         model = checkpoint.load_model(copy)
-    assert torch.equal(model.state_dict()["action_scale"], torch.from_numpy(arrays["action_scale"]))
+    assert torch.equal(model.state_dict()["contents.action.scale"], torch.from_numpy(arrays["contents.action.scale"]))
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float64, np.int32])
@@ -112,7 +112,9 @@ def test_numbers_of_another_type_are_refused(copy, kind):
     *((lambda h, name=name, bad=bad: h["recipe"]["model"].update({name: bad}), [""])
       for name, bad in (("chunk", -1), ("chunk", 10**12), ("history", 10**9), ("heads", 0), ("heads", 5))),
     (lambda h: h["recipe"]["model"].update(width=64), ["another shape"]),
-    (lambda h: h["recipe"]["model"]["action"].update(steps=10**6), ["action, steps"]),
+    (lambda h: h["recipe"]["model"]["streams"]["action"]["process"].update(steps=10**6), ["steps"]),
+    (lambda h: h["recipe"]["model"].update(chunks=10**9), ["chunks"]),
+    (lambda h: h["recipe"]["model"]["reads"].update(action=["nobody"]), ["nobody"]),
 ])
 def test_headers_that_cannot_be_are_refused_before_anything_is_allocated(copy, change, words, capsys):
     edit_header(copy, change)

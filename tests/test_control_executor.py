@@ -10,7 +10,7 @@ from wamlab.control.gate import Gate
 from wamlab.control.policy import Decision, ModelPolicy, ReplayPolicy, decision_seed
 from wamlab.errors import SpecError, Unanswerable, WamError
 from wamlab.spec import ActionSpec
-from wamlab.types import Query
+from wamlab.types import IMAGINE_AND_ACT
 
 DELTA = Walker.task_spec.action
 ABSOLUTE = ActionSpec(DELTA.names, DELTA.low, DELTA.high, DELTA.units, "absolute")
@@ -125,7 +125,7 @@ def test_a_model_sees_the_history_it_was_trained_on():
         frames = [max(t - 2, 0), max(t - 1, 0), t]
         assert context.frames[0, :, 0, 0, 0].tolist() == frames and tuple(context.frames.shape) == (1, 3, 3, 8, 8)
         assert np.allclose(context.state[0].numpy(), done.state[frames]) and context.instruction == ("walk to the right",)
-        assert seeds == [decision_seed(1, t)] and inference and not training and query == Query("sought", "sought")
+        assert seeds == [decision_seed(1, t)] and inference and not training and query == IMAGINE_AND_ACT
     assert len({seeds[0] for _, _, seeds, _, _ in model.asked}) == len(model.asked)
 
 

@@ -57,7 +57,7 @@ def test_resumed_training_is_identical_to_the_bit(name, demos, tmp_path):
     """Stopped in the representation's stage and again in the model's stage, against one go."""
     r = tiny(name)
     whole = train(r, [demos], tmp_path / "whole", seed=1)
-    total = r.training.steps + (8 if "future" in r.model.coupling.streams else 0)
+    total = r.training.steps + (8 if "future" in r.model.streams else 0)
     for step in (5, total - 3):
         with pytest.raises(Stop):
             train(r, [demos], tmp_path / "parts", seed=1, progress=stop_at(step))

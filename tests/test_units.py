@@ -20,7 +20,7 @@ from wamlab.data.transforms import Affine, floors, stands_still
 from wamlab.data.umi.convert import ACTION as UMI
 from wamlab.labels.inverse import InverseConfig, train_inverse
 from wamlab.labels.pairs import Pairs
-from wamlab.models import stream
+from wamlab.parts.representations import conditions
 from wamlab.spec import ActionSpec
 
 WIDTH = 4
@@ -40,7 +40,7 @@ def model_of(limits: np.ndarray):
     action = ActionSpec(tuple("abcd"), tuple((-limits).tolist()), tuple(limits.tolist()), ("?",) * WIDTH)
     spec = replace(small_spec(), action=action, state=tuple("wxyz"))
     model = built()
-    model.task_spec = spec
+    model.contents["action"].limits = (spec.action.low, spec.action.high)
     return model
 
 
@@ -49,11 +49,19 @@ def built():
     return randomise(recipe.load("vla").sized("debug").model.build(replace(small_spec(), state=tuple("wxyz"))))
 
 
+def scaled(model, values: torch.Tensor) -> torch.Tensor:
+    return model.contents["action"].scaled(values)
+
+
+def state(model):
+    return model.contents["state"]
+
+
 def normalised(rows: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The rows as actions and as states, in another unit, as a model sees them."""
     model, values = model_of(scale), torch.from_numpy((rows * scale).astype(np.float32))
     model.fit(values, values)
-    return (model.normalised(values[None])[0].numpy(), ((values - model.state_mean) / model.state_scale).numpy())
+    return (scaled(model, values).numpy(), ((values - state(model).mean) / state(model).scale).numpy())
 
 
 @settings(max_examples=60, deadline=None)
@@ -77,7 +85,7 @@ def test_a_floor_in_numbers_is_what_depended_on_the_unit(monkeypatch):
     """The control: with floors of 0.05 and 0.001 whatever the unit, the same check fails."""
     rows = channels([(0.5, 0.0)] * WIDTH, 0)
     fine = np.full(WIDTH, 1e-4)
-    monkeypatch.setattr(stream, "floors", lambda values, limits=None: np.full(WIDTH, 1e-3 if limits is None else 0.05))
+    monkeypatch.setattr(conditions, "floors", lambda values, limits=None: np.full(WIDTH, 1e-3 if limits is None else 0.05))
     for here, there in zip(normalised(rows, np.ones(WIDTH)), normalised(rows, fine), strict=True):
         assert there.std() < 0.1 and here.std() > 0.9
 
@@ -94,7 +102,7 @@ def test_what_is_constant_but_for_rounding_is_not_blown_up(values):
         assert (scale > 0).all() and (np.abs(rows - rows.mean(0, dtype=np.float64)) / scale < 2e-3).all()
     model, tensor = model_of(np.full(WIDTH, 1e-6)), torch.from_numpy(rows)
     model.fit(tensor, tensor)
-    assert model.normalised(tensor[None]).abs().max() < 0.1 and model.state_scale.min() > 0
+    assert scaled(model, tensor).abs().max() < 0.1 and state(model).scale.min() > 0
 
 
 def test_what_hardly_varies_within_its_legal_range_is_not_blown_up():
@@ -103,7 +111,7 @@ def test_what_hardly_varies_within_its_legal_range_is_not_blown_up():
     for unit in (1.0, 1e-4, 1e4):
         model, values = model_of(np.full(WIDTH, unit)), torch.from_numpy((rows * unit).astype(np.float32))
         model.fit(values, values[:0])
-        assert np.allclose(model.normalised(values[None])[0].std(0), [1e-3, 1e-2, 1, 1], rtol=0.1)
+        assert np.allclose(scaled(model, values).std(0), [1e-3, 1e-2, 1, 1], rtol=0.1)
 
 
 def test_one_row_and_the_usual_channels_keep_their_scale():
@@ -111,10 +119,10 @@ def test_one_row_and_the_usual_channels_keep_their_scale():
     model = model_of(np.ones(WIDTH))
     rows = torch.tensor([[1.0, -0.5, 0.5, 0.0], [1.0, 0.5, -0.5, 0.0]])
     model.fit(rows, rows)
-    assert model.action_scale.tolist() == [np.float32(0.05), rows[:, 1].std(), rows[:, 1].std(), np.float32(0.05)]
-    assert model.state_scale.tolist() == [np.float32(1e-3), rows[:, 1].std(), rows[:, 1].std(), 1.0]
+    assert model.contents["action"].scale.tolist() == [np.float32(0.05), rows[:, 1].std(), rows[:, 1].std(), np.float32(0.05)]
+    assert state(model).scale.tolist() == [np.float32(1e-3), rows[:, 1].std(), rows[:, 1].std(), 1.0]
     model.fit(rows[:1], rows[:1])
-    assert torch.isfinite(model.action_scale).all() and model.action_scale.min() > 0
+    assert torch.isfinite(model.contents["action"].scale).all() and model.contents["action"].scale.min() > 0
 
 
 def test_a_hand_that_moves_as_hands_do_is_scaled_by_its_own_motion():
@@ -134,7 +142,7 @@ def test_losses_are_the_same_in_every_unit(monkeypatch):
         return {name: value.item() for name, value in model.loss(replace(batch, context=context), seed=3).items()}
 
     assert losses(1.0) == losses(2.0**-10) == losses(2.0**12)
-    monkeypatch.setattr(stream, "floors", lambda values, limits=None: np.full(values.shape[-1], 0.05))
+    monkeypatch.setattr(conditions, "floors", lambda values, limits=None: np.full(values.shape[-1], 0.05))
     assert losses(1.0) != losses(2.0**-10)
 
 

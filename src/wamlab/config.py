@@ -25,6 +25,8 @@ def to_json(value: Any) -> Any:
         return {str(k): to_json(v) for k, v in value.items()}
     if isinstance(value, tuple | list):
         return [to_json(v) for v in value]
+    if isinstance(value, frozenset):
+        return sorted(to_json(v) for v in value)
     return str(value) if isinstance(value, Path) else value
 
 
@@ -39,6 +41,15 @@ def from_json(kind: type[T], data: Any, where: str = "config", known: tuple[type
         CheckpointError: naming the field, if something is missing, unknown or of another type.
     """
     return _decode(kind, data, where, known)
+
+
+def classes_of(value: Any) -> set[type]:
+    """The classes of all settings in a value."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {type(value)}.union(*(classes_of(getattr(value, f.name)) for f in fields(value)))
+    if isinstance(value, Mapping):
+        return set[type]().union(*(classes_of(v) for v in value.values()))
+    return set[type]().union(*(classes_of(v) for v in value)) if isinstance(value, tuple | list) else set()
 
 
 def _wrong(where: str, expected: Any, got: Any) -> CheckpointError:
@@ -60,9 +71,11 @@ def _decode(kind: Any, data: Any, where: str, known: tuple[type, ...]) -> Any:
         if data not in args:
             raise _wrong(where, args, data)
         return data
-    if origin is tuple:
+    if origin in (tuple, frozenset):
         if not isinstance(data, list):
             raise _wrong(where, "a list", data)
+        if origin is frozenset:
+            return frozenset(_decode(args[0], d, f"{where}[{i}]", known) for i, d in enumerate(data))
         inner = [args[0]] * len(data) if args[-1:] == (Ellipsis,) else list(args)
         if len(inner) != len(data):
             raise _wrong(where, f"{len(inner)} entries", data)

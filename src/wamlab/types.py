@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,30 +20,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from .errors import DataError, WamError
-
-Role = Literal["given", "sought", "absent"]
-
-
-@dataclass(frozen=True)
-class Query:
-    """What is given and what is sought: the role of a model is the query put to it."""
-
-    future: Role
-    action: Role
-
-    def __str__(self) -> str:
-        return f"future {self.future}, action {self.action}"
-
-
-POLICY = Query("absent", "sought")
-IMAGINE_AND_ACT = Query("sought", "sought")
-WORLD_MODEL = Query("sought", "given")
-INVERSE_DYNAMICS = Query("given", "sought")
-VIDEO = Query("sought", "absent")
-QUERIES = {
-    "policy": POLICY, "imagine_and_act": IMAGINE_AND_ACT, "world_model": WORLD_MODEL,
-    "inverse_dynamics": INVERSE_DYNAMICS, "video": VIDEO,
-}
+from .queries import IMAGINE_AND_ACT, INVERSE_DYNAMICS, POLICY, QUERIES, VIDEO, WORLD_MODEL, Query, Role, query  # noqa: F401
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +57,14 @@ class Given:
     """frames at the model's future offsets, in [0, 1]"""
     action: Float[Tensor, "B K A"] | None = None
     """a chunk of actions in physical units"""
+    others: Mapping[str, Tensor] = field(default_factory=dict)
+    """further streams of the model by name, in physical units"""
+
+    @property
+    def named(self) -> dict[str, Tensor]:
+        """All that is given, by name."""
+        main = {"future": self.future, "action": self.action}
+        return {name: value for name, value in main.items() if value is not None} | dict(self.others)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +77,8 @@ class Prediction:
     """actions in physical units, normalisation undone"""
     timings: Mapping[str, float] = field(default_factory=dict)
     """seconds per stage of the answer (encode, sample, decode)"""
+    others: Mapping[str, Tensor] = field(default_factory=dict)
+    """further streams of the model that were sought, by name, in physical units"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +96,12 @@ class Batch:
     """True where the actions are an expert's undisturbed ones; others teach dynamics only"""
     frame_index: Int64[Tensor, "B H_plus_F"]
     """position of each context and future frame in the dataset's frame cache, to look up cached latents"""
+    later: tuple[Batch, ...] = ()
+    """the chunks that follow, each as a batch of its own: its start is the end of the one before"""
+
+    def chunks(self) -> tuple[Batch, ...]:
+        """This chunk and those that follow."""
+        return self, *self.later
 
     def __len__(self) -> int:
         return len(self.context)
@@ -120,7 +113,8 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         return Batch(self.context.to(device), self.future.to(device), self.future_mask.to(device), self.action.to(device),
-                     self.action_mask.to(device), self.imitate.to(device), self.frame_index.to(device))
+                     self.action_mask.to(device), self.imitate.to(device), self.frame_index.to(device),
+                     tuple(part.to(device) for part in self.later))
 
 
 @dataclass(frozen=True, eq=False)

@@ -103,7 +103,7 @@ class ModelPolicy(Witness):
     """
 
     def __init__(self, model: WorldActionModel, want: AbstractSet[str] = frozenset({"future", "action"})):
-        query = Query("sought" if "future" in want else "absent", "sought" if "action" in want else "absent")
+        query = Query(frozenset(want))
         if query.action != "sought" or query not in model.answers():
             raise Unanswerable(f"this model is no such policy: {query}", where=type(model).__name__,
                                expected="; ".join(sorted(map(str, model.answers()))), got=query,

@@ -110,8 +110,8 @@ def source_weights(recipe: Recipe, sources: Mapping[str, EpisodeStore], out: Pat
     for one in (reference, model):
         one.train()  # so that both see the same augmentation
         one.latents = None
-    unseen = Windows(stores, history=model.history, chunk=model.chunk, offsets=model.offsets, episodes=held,
-                     allow_mixed_renderers=mixed_renderers)
+    unseen = Windows(stores, history=model.history, chunk=model.chunk, offsets=model.offsets, chunks=model.chunks,
+                     episodes=held, allow_mixed_renderers=mixed_renderers)
     pools, judged = (_pools(model, windows, list(sources)) for windows in (trainer.windows, unseen))
     count = np.array([len(pool) for pool in pools], np.float64)
     start = count / count.sum()
@@ -150,7 +150,8 @@ def _newborn(recipe: Recipe, reference: WorldActionModel, seed: int) -> WorldAct
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = recipe.model.build(reference.task_spec)
-    fresh = {name for name, _ in model.named_parameters() if not name.startswith("codec.")}
+    kept = {id(parameter) for parameter in model.codec.parameters()} if model.codec is not None else set()
+    fresh = {name for name, parameter in model.named_parameters() if id(parameter) not in kept}
     model.load_state_dict({name: value for name, value in reference.state_dict().items() if name not in fresh}, strict=False)
     if model.codec is not None:
         model.codec.requires_grad_(False)

@@ -14,6 +14,7 @@ unknown counts as one without actions: its whole mask is False.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ class Windows:
     Args:
         stores: datasets whose specs agree.
         history, chunk, offsets: H, K and the future's steps ahead (each >= 1).
+        chunks: how many chunks, one after the other, each batch tells of.
         episodes: per store, the indices to cut windows from (None: all). The frame cache and what is aligned with it
             cover all episodes of the stores in any case, so that a training and a validation set share one cache.
         camera: None is the main one.
@@ -60,11 +62,12 @@ class Windows:
     """per window: the position of its current frame, so that `states[now]` are the states of the windows in use"""
 
     def __init__(self, stores: Sequence[EpisodeStore], *, history: int, chunk: int, offsets: Sequence[int],
-                 episodes: Sequence[Sequence[int]] | None = None, camera: str | None = None,
+                 chunks: int = 1, episodes: Sequence[Sequence[int]] | None = None, camera: str | None = None,
                  allow_mixed_renderers: bool = False, progress: Progress | None = None):
-        if history < 1 or chunk < 1 or any(offset < 1 for offset in offsets):
+        if history < 1 or chunk < 1 or chunks < 1 or any(offset < 1 for offset in offsets):
             raise WamError("a window needs at least one context frame and action, and offsets ahead of now", where="windows",
-                           expected="history, chunk, offsets >= 1", got=f"{history}, {chunk}, {tuple(offsets)}")
+                           expected="history, chunk, chunks, offsets >= 1", got=(history, chunk, chunks, *offsets))
+        self.parts = chunks
         self.history, self.chunk, self.offsets = history, chunk, tuple(offsets)
         self.stores = tuple(stores)
         self.task_spec = common_spec(self.stores, allow_mixed_renderers)
@@ -95,8 +98,10 @@ class Windows:
         self.source = np.array([number for number, _ in where], np.int64)[self._episode]
         start = self._first_action[self._episode] + self._step
         end = np.minimum(start + chunk, self._first_action[self._episode + 1])
-        self.imitate = all_within((record.imitate for record in records), start, end)
-        self.has_action = all_within((record.has_action for record in records), start, end)
+        self._imitated = np.concatenate([record.imitate for record in records])
+        self._known = np.concatenate([record.has_action for record in records])
+        self.imitate = all_within([self._imitated], start, end)
+        self.has_action = all_within([self._known], start, end)
         self._has_state = np.array([record.has_state for record in records], bool)
 
     def __len__(self) -> int:
@@ -120,7 +125,7 @@ class Windows:
 
     def chunks(self) -> tuple[Float32[ndarray, "W K A"], Bool[ndarray, "W K"]]:
         """The action chunks of all windows and their masks, for statistics."""
-        return self._chunk(np.arange(len(self)))
+        return self._chunk(self._episode, self._step)[:2]
 
     def batch(self, indices: Int64[ndarray, "B"], frames: bool = True) -> Batch:
         """The windows at `indices` as tensors.
@@ -129,27 +134,36 @@ class Windows:
             frames: False leaves all pictures black and reads none (for models that train on cached latents, which
                 they find by `frame_index`).
         """
-        episode, step, length = self._episode[indices], self._step[indices], self._lengths[self._episode[indices]]
-        back = step[:, None] + np.arange(1 - self.history, 1)
+        episode, step = self._episode[indices], self._step[indices]
+        later = tuple(self._part(episode, step + k * self.chunk, frames) for k in range(1, self.parts))
+        return replace(self._part(episode, step, frames), later=later)
+
+    def _part(self, episode: Int64[ndarray, "B"], step: Int64[ndarray, "B"], frames: bool) -> Batch:
+        """One chunk that starts at a step; beyond the episode's end nothing of it is known."""
+        length = self._lengths[episode]
+        back = np.clip(step[:, None] + np.arange(1 - self.history, 1), 0, length[:, None])
         ahead = step[:, None] + np.array(self.offsets, np.int64)
-        inside = np.concatenate([np.maximum(back, 0), np.minimum(ahead, length[:, None])], axis=1)
-        position = self._first_frame[episode][:, None] + inside
-        actions, action_mask = self._chunk(indices)
+        position = self._first_frame[episode][:, None] + np.concatenate([back, np.minimum(ahead, length[:, None])], axis=1)
+        actions, action_mask, imitate = self._chunk(episode, step)
         pictures = self._pictures(position, frames)
-        said = tuple(self._records[e].instruction_at(t) for e, t in zip(episode.tolist(), step.tolist(), strict=True))
+        said = tuple(self._records[e].instruction_at(min(t, n))
+                     for e, t, n in zip(episode.tolist(), step.tolist(), length.tolist(), strict=True))
         context = Context(pictures[:, :self.history], torch.from_numpy(self.states[position[:, :self.history]]), said,
                           torch.from_numpy(self._has_state[episode]))
         return Batch(
             context=context, future=pictures[:, self.history:], future_mask=torch.from_numpy(ahead <= length[:, None]),
             action=torch.from_numpy(actions), action_mask=torch.from_numpy(action_mask),
-            imitate=torch.from_numpy(self.imitate[indices]), frame_index=torch.from_numpy(position))
+            imitate=torch.from_numpy(imitate), frame_index=torch.from_numpy(position))
 
-    def _chunk(self, indices: Int64[ndarray, "B"]) -> tuple[Float32[ndarray, "B K A"], Bool[ndarray, "B K"]]:
-        episode = self._episode[indices]
-        wanted = self._step[indices][:, None] + np.arange(self.chunk)
-        length = self._lengths[episode][:, None]
-        mask = (wanted < length) & self.has_action[indices][:, None]
-        return self._actions[self._first_action[episode][:, None] + np.minimum(wanted, length - 1)], mask
+    def _chunk(self, episode: Int64[ndarray, "B"], step: Int64[ndarray, "B"]) \
+            -> tuple[Float32[ndarray, "B K A"], Bool[ndarray, "B K"], Bool[ndarray, "B"]]:
+        """Actions from a step on, which of them there are, and whether all of those are worth imitating."""
+        wanted, length = step[:, None] + np.arange(self.chunk), self._lengths[episode][:, None]
+        place = self._first_action[episode][:, None] + np.minimum(wanted, length - 1)
+        inside = wanted < length
+        known = np.all(self._known[place] | ~inside, axis=1)
+        imitate = np.asarray(np.all(self._imitated[place] | ~inside, axis=1) & inside[:, 0])
+        return self._actions[place], inside & known[:, None], imitate
 
     def _pictures(self, position: Int64[ndarray, "B S"], read: bool) -> UInt8[Tensor, "B S C h w"]:
         height, width = self.task_spec.image_size

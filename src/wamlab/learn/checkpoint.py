@@ -18,17 +18,23 @@ import torch
 from torch import Tensor, nn
 
 from .. import __version__
-from ..config import from_json, to_json
+from ..config import classes_of, from_json, to_json
 from ..data.atomic import draft_of, drafting, make_folder, write_error, write_whole
 from ..data.sealed import seal, unseal
 from ..errors import CheckpointError, DataError, SpecError, WamError
 from ..models.base import WorldActionModel
-from ..models.stream import Streams
+from ..models.streams import Streams
+from ..parts import codecs, processes, representations
 from ..reading import load_json, read_bytes, shown, table, whole, words
 from ..recipe import Recipe
 from ..spec import TaskSpec
+from . import old_layout
 
-FORMAT = "wamlab-checkpoint-1"
+FORMAT = "wamlab-checkpoint-2"
+FIRST = "wamlab-checkpoint-1"
+"""the first layout; its models are read, its trainings under way are not gone on with"""
+KNOWN: tuple[type, ...] = (Streams, *codecs.ALL, *processes.ALL, *representations.ALL)
+"""settings that a checkpoint may name"""
 Module = TypeVar("Module", bound=nn.Module)
 
 
@@ -90,7 +96,7 @@ def read_header(folder: Path, kind: str = FORMAT) -> dict[str, Any]:
                               got="nothing", fix="train first (wam train), or check the path")
     try:
         header = load_json(path)
-        if isinstance(header, dict) and header.get("format") == kind == FORMAT:
+        if isinstance(header, dict) and kind == FORMAT and header.get("format") in (FORMAT, FIRST):
             words(table(header.get("recipe"), f"{path}, field recipe").get("name"), f"{path}, field recipe.name")
             words(table(header.get("task_spec"), f"{path}, field task_spec").get("task"), f"{path}, field task_spec.task")
             whole(header.get("step", 0), f"{path}, field step", high=2**53)
@@ -100,7 +106,7 @@ def read_header(folder: Path, kind: str = FORMAT) -> dict[str, Any]:
         said = error if isinstance(error, DataError) else DataError("a list is expected here", where=path, got=error)
         raise CheckpointError(f"the checkpoint's header is damaged: {said.problem}", where=said.where, expected=said.expected,
                               got=said.got, fix="train again or restore the file") from error
-    if not isinstance(header, dict) or header.get("format") != kind:
+    if not isinstance(header, dict) or header.get("format") not in ({FORMAT, FIRST} if kind == FORMAT else {kind}):
         raise CheckpointError("the checkpoint has another format", where=path, expected=kind,
                               got=header.get("format") if isinstance(header, dict) else type(header).__name__,
                               fix="train again with this version")
@@ -152,17 +158,21 @@ def load_model(folder: str | Path, recipe: Recipe | None = None) -> WorldActionM
     if recipe is not None and recipe.name != name:
         raise CheckpointError("the checkpoint belongs to another recipe", where=folder, expected=recipe.name, got=name,
                               fix=f"load it with recipe {name!r}")
-    known = (Streams,) if recipe is None else (Streams, type(recipe.model))
+    known = KNOWN if recipe is None else (*KNOWN, *classes_of(recipe.model))
+    tensors, told = read_tensors(folder), header["recipe"]
+    if header["format"] == FIRST:
+        model = told.get("model")
+        told = told | {"model": old_layout.settings(model, f"{folder}/checkpoint.json: recipe.model")}
+        tensors = old_layout.tensors(tensors, model["experts"])
     try:
-        stored = from_json(Recipe, header["recipe"], f"{folder}/checkpoint.json: recipe", known)
+        stored = from_json(Recipe, told, f"{folder}/checkpoint.json: recipe", known)
         task_spec = from_json(TaskSpec, header["task_spec"], f"{folder}/checkpoint.json: task_spec")
     except SpecError as error:
         raise CheckpointError(f"the checkpoint's header is damaged: {error.problem}", where=f"{folder}/checkpoint.json, "
                               f"{error.where}", expected=error.expected, got=error.got,
                               fix="train again or restore the file") from error
     settings = stored.model
-    model = built(lambda: settings.build(task_spec), {"width": settings.width, "depth": settings.depth},
-                  read_tensors(folder), folder)
+    model = built(lambda: settings.build(task_spec), {"width": settings.width, "depth": settings.depth}, tensors, folder)
     return model.eval().requires_grad_(False)
 
 

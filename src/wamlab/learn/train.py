@@ -47,11 +47,12 @@ class Trainer:
             self.model = recipe.model.build(stores[0].task_spec).to(self.device)
         kept, held = split(stores, held_out=0.05, episodes=episodes)
         cut = partial(Windows, stores, history=self.model.history, chunk=self.model.chunk, offsets=self.model.offsets,
-                      allow_mixed_renderers=mixed)
+                      chunks=self.model.chunks, allow_mixed_renderers=mixed)
         self.windows = cut(episodes=kept)
         self.data = self.windows.identity(episodes)
         self.held = cut(episodes=held) if any(held) else None
         self.curves: dict[str, list[list[float]]] = {"codec": [], "train": [], "validation": []}
+        self.names: list[str] = []
         self.sources = sources_of(self.windows, self.model.answers(), apart=mixture is not None)
         training = recipe.training
         shares = (mixture or Mixture()).course(training.steps, [len(source) for source in self.sources])
@@ -96,7 +97,7 @@ class Trainer:
         place = sample.frame_index[whole][:, self.model.history - 1 :]
         latents, known = self.model.latents[place], (sample.has_action & sample.context.known)[whole]
         states = torch.from_numpy(self.windows.states).to(self.device)[place][known]
-        self.model.fit_motion(latents[:, 1:] - latents[:, :1], sample.action[whole][known], states[:, 1:] - states[:, :1])
+        self.model.fit_motion(latents, sample.action[whole][known], states[:, 1:] - states[:, :1])
 
     @torch.no_grad()
     def cache_latents(self) -> None:
@@ -108,7 +109,7 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, step: int) -> None:
-        if self.held is None or len(self.held) == 0:
+        if not self.held:
             return
         self.model.eval()
         kept, self.model.latents = self.model.latents, None  # the cache holds the training frames
@@ -182,7 +183,7 @@ class Trainer:
     def after(self, stage: str, fit: Fit, loss: Tensor, losses: dict[str, Tensor], progress: Progress | None,
               done: int, total: int) -> None:
         """Record, validate, checkpoint and report one finished step."""
-        training, last = self.recipe.training, fit.step == fit.steps
+        training, last, self.names = self.recipe.training, fit.step == fit.steps, sorted(losses) or self.names
         if fit.step % 10 == 0 or last:
             name = "codec" if stage == "codec" else "train"
             self.curves[name].append([fit.step, *(round(v.item(), 6) for v in ([loss] if stage == "codec" else
@@ -195,9 +196,9 @@ class Trainer:
             progress(done, total)
 
     def header(self, stage: str, step: int) -> dict[str, Any]:
-        names = ["action", "future", "total"] if self.model.codec is not None else ["action", "total"]
-        return {"stage": stage, "step": step, "seed": self.seed, "data": self.data, "curves": self.curves, "curve_names": names,
-                "mixture": to_json(self.mixture), "sources": self.draws["model"].seen(step if stage != "codec" else 0)}
+        drawn = self.draws["model"].seen(step if stage != "codec" else 0)
+        return {"stage": stage, "step": step, "seed": self.seed, "data": self.data, "curves": self.curves, "sources": drawn,
+                "curve_names": self.names, "mixture": to_json(self.mixture)}
 
     def keep(self, stage: str, fit: Fit) -> None:
         """Write a checkpoint to go on from, then drop the older ones."""
@@ -226,7 +227,7 @@ class Trainer:
         self.same_run(header, found[-1])
         checkpoint.fill(self.model, {k[6:]: v for k, v in tensors.items() if k.startswith("model/")}, found[-1])
         curves, stage, step = checkpoint.progress(header, found[-1], self.curves)
-        self.curves = curves
+        self.curves, self.names = curves, list(header.get("curve_names", []))
         return stage, step, {k: v.to(self.device) for k, v in tensors.items()}
 
 

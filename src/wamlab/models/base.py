@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..errors import Unanswerable
-from ..parts.representations.base import Codec
+from ..parts.codecs import Codec
 from ..spec import TaskSpec
-from ..types import Batch, Context, Given, Prediction, Query, Role
+from ..types import Batch, Context, Given, Prediction, Query
 
 
 class WorldActionModel(nn.Module):
@@ -25,25 +25,29 @@ class WorldActionModel(nn.Module):
     task_spec: TaskSpec
     history: int = 1
     chunk: int
+    chunks: int = 1
+    """chunks of time, one after the other, that a training window holds"""
     offsets: tuple[int, ...]
-    codec: Codec | None
-    """the representation of future frames, if there is one; trained first, then frozen"""
     latents: Tensor | None
     """latents of every frame in the training set, set by the trainer so that none is encoded twice"""
 
     def __init__(self) -> None:
         super().__init__()
-        self.codec, self.latents = None, None
+        self.latents = None
+
+    @property
+    def codec(self) -> Codec | None:
+        """What writes future frames down, if there is such a thing; trained first, then frozen."""
+        return None
 
     def fit(self, action: Float[Tensor, "N A"], state: Float[Tensor, "M P"]) -> None:
         """Set normalisation from training data in physical units: known actions and states alone, of which there may be none.
         Models without any need not override it."""
 
-    def fit_motion(self, change: Float[Tensor, "N F n c"], action: Float[Tensor, "M K A"],
-                   moved: Float[Tensor, "M F P"]) -> None:
-        """Learn from whole windows what usually moves, and how far: latents' change until each future frame; and, of the M
-        windows in which both are known, the actions and the change of the proprioception in physical units. Models without
-        a future need not."""
+    def fit_motion(self, latents: Tensor, action: Float[Tensor, "M K A"], moved: Float[Tensor, "M F P"]) -> None:
+        """Learn from whole windows what usually moves, and how far: latents [N, 1 + F, n, c] of now and of each future frame;
+        and, of the M windows in which both are known, the actions and the change of the proprioception in physical units.
+        Models without a future need not."""
 
     @abstractmethod
     def loss(self, batch: Batch, seed: int) -> dict[str, Tensor]:
@@ -64,7 +68,7 @@ class WorldActionModel(nn.Module):
         Args:
             context: B situations.
             given: what is fixed: a future, an action chunk, or nothing.
-            want: a subset of {"future", "action"}: what is sought.
+            want: names of streams: what is sought.
             seeds: one per situation; the noise of a situation depends on its own seed alone, so the answer does
                 not depend on what else is in the batch. Default: all 0.
 
@@ -72,15 +76,9 @@ class WorldActionModel(nn.Module):
             Unanswerable: if the model's wiring cannot answer, naming what it can.
         """
         given = given or Given()
-
-        def role(name: str, value: Tensor | None) -> Role:
-            if value is not None:
-                return "given"
-            return "sought" if name in want else "absent"
-
-        query = Query(role("future", given.future), role("action", given.action))
-        if query not in self.answers():
-            raise Unanswerable(f"this model cannot answer: {query}", where=type(self).__name__,
-                               expected="; ".join(sorted(map(str, self.answers()))), got=query,
+        asked = Query(frozenset(want) - {*given.named}, frozenset(given.named))
+        if asked not in self.answers():
+            raise Unanswerable(f"this model cannot answer: {asked}", where=type(self).__name__,
+                               expected="; ".join(sorted(map(str, self.answers()))), got=asked,
                                fix="ask a query it answers, or choose a recipe whose wiring answers this one (wam list)")
-        return self._predict(context, given, query, seeds if seeds is not None else [0] * len(context))
+        return self._predict(context, given, asked, seeds if seeds is not None else [0] * len(context))

@@ -1,104 +1,182 @@
-"""One network: embeds its segments, runs the trunk over them, reads out the generated streams."""
+"""One network: embeds its nodes, runs the trunk over them, reads out what is generated."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..parts.attention import Cache, Layout, Trunk
-from ..parts.conditioning import FrameEncoder, InstructionEncoder, LevelEmbedding
-from ..parts.coupling import CONDITIONS, SEGMENTS
+from ..parts.attention import Layout, Trunk
+from ..parts.conditioning import LevelEmbedding
+from ..parts.masks import blocks_of, table_mask
+from ..parts.memory import Memory
+from ..parts.representations import Content
 from ..parts.steering import Steering
+from ..parts.streams import Node
+from ..parts.table import Table
+
+Values = Mapping[Node, Tensor]
+"""[B, n, w] numbers or [B, n] codes of each node"""
 
 
 class Network(nn.Module):
-    """Segments that share a trunk.
+    """Nodes that share a trunk.
 
     Args:
-        segments: the segments that live here.
-        reads: segment -> segments read (the coupling's table).
-        experts: segment -> name of the weights its tokens go through.
-        sizes: generated segment or copy -> (tokens, numbers per token of its input, of its output).
-        state_width, history, image: shapes of the conditions.
+        nodes: those that live here.
+        contents: stream -> what it holds.
+        shares: expert -> its width as a share of `width`; those not named have the whole.
         offsets: steps ahead that the future's frames show.
     """
 
-    def __init__(self, segments: tuple[str, ...], reads: Mapping[str, tuple[str, ...]], experts: Mapping[str, str],
-                 sizes: Mapping[str, tuple[int, int, int]], *, width: int, depth: int, heads: int,
-                 state_width: int, history: int, image: tuple[int, int], offsets: tuple[int, ...] = ()):
+    def __init__(self, table: Table, nodes: Sequence[Node], contents: Mapping[str, Content], *, width: int, depth: int,
+                 heads: int, shares: Mapping[str, float], offsets: tuple[int, ...]):
         super().__init__()
-        self.segments = tuple(name for name in SEGMENTS if name in segments)
-        self.experts = {name: experts[name] for name in self.segments}
-        self.reads, self.history, self.width = reads, history, width
+        self.table, self.width, self.depth = table, width, depth
+        experts = sorted({table.streams[node.stream].expert for node in nodes})
+        self.widths = {name: max(1, round(width * shares.get(name, 1.0))) for name in experts}
+        # By expert, so that each one's tokens lie side by side.
+        self.nodes = tuple(sorted(nodes, key=lambda node: experts.index(table.streams[node.stream].expert)))
+        self.sizes = {node.key: contents[node.stream].tokens + self.starts(node.stream, contents) for node in nodes}
+        self.steps = {node.stream: contents[node.stream].steps for node in nodes}
+        self.start = {node.stream: contents[node.stream].classes for node in nodes}
         self.level = LevelEmbedding(width)
-        self.trunk = Trunk(width, depth, heads, tuple(sorted(set(self.experts.values()))))
-        self.kind = nn.Embedding(len(SEGMENTS), width)
-        self.frames = FrameEncoder(width, image)
-        self.state = nn.Linear(state_width, width)
-        self.text = InstructionEncoder(width) if "text" in self.segments else None
-        generated = [name for name in self.segments if name not in CONDITIONS]
-        self.inputs = nn.ModuleDict({self.key(name): nn.Linear(sizes[name][1], width) for name in generated})
-        self.steering = None
-        if "future" in self.segments and "action" in reads["future"]:
-            self.steering = Steering(sizes["action"][1], state_width, sizes["future"][0] // len(offsets), width, offsets)
-        self.norm = nn.LayerNorm(width)
-        self.outputs = nn.ModuleDict({name: nn.Linear(width, sizes[name][2]) for name in generated if "@" not in name})
-        lengths = {name: sizes[name][0] for name in generated}
-        lengths |= {"text": 1, "state": history, "context": history * self.frames.tokens}
-        self.positions = nn.ParameterDict(
-            {self.key(name): nn.Parameter(torch.randn(lengths[name], width) * 0.02) for name in self.segments})
-        self.layouts: dict[tuple[tuple[tuple[str, int], ...], ...], Layout] = {}
+        self.trunk = Trunk(self.widths, depth, heads, width)
+        keys = list(dict.fromkeys(node.key for node in nodes))
+        self.inputs = nn.ModuleDict({self.name(key): self._input(key, contents) for key in keys})
+        self.body = "state"
+        self.steering = self._steering(contents, offsets) if "future" in keys else None
+        self.taken = nn.ModuleDict({
+            self.name(f"{reader}<{key}"): nn.Linear(contents[key.partition("@")[0]].width, self.wide(reader.partition("@")[0]))
+            for reader in keys for key in table.reads.get(reader, ())
+            if table.streams[key.partition("@")[0]].taken == "place" and key.partition("@")[0] != reader.partition("@")[0]})
+        told = [key for key in keys if "@" not in key and table.streams[key].process is not None]
+        self.norms = nn.ModuleDict({expert: nn.LayerNorm(self.widths[expert])
+                                    for expert in sorted({table.streams[name].expert for name in told})})
+        self.outputs = nn.ModuleDict({name: nn.Linear(self.wide(name), contents[name].classes or contents[name].width)
+                                      for name in told})
+        self.positions = nn.ParameterDict({
+            self.name(key): nn.Parameter(torch.randn(self.count(key), self.sizes[key], self.wide(key.partition("@")[0])) * 0.02)
+            for key in keys})
+        self.layouts: dict[tuple[object, ...], Layout] = {}
 
     @staticmethod
-    def key(segment: str) -> str:
-        """Segment name as a module name."""
-        return segment.replace("@", "_")
+    def name(key: str) -> str:
+        """A word of the table as a module's name."""
+        return key.replace("@", "_").replace("<", "_from_")
 
-    def conditions(self, frames: Float[Tensor, "B H C h w"], state: Float[Tensor, "B H P"],
-                   instruction: tuple[str, ...]) -> dict[str, Float[Tensor, "B n d"]]:
-        """Tokens of what is given: frames in [0, 1], normalised state."""
-        found = {"state": self.state(state), "context": self.frames(frames)}
-        if self.text is not None:
-            found["text"] = self.text(instruction)
-        return {name: self.place(name, found[name]) for name in self.segments if name in CONDITIONS}
+    def wide(self, stream: str) -> int:
+        return self.widths[self.table.streams[stream].expert]
 
-    def place(self, segment: str, tokens: Tensor) -> Tensor:
-        return tokens + self.positions[self.key(segment)] + self.kind.weight[SEGMENTS.index(segment)]
+    def count(self, key: str) -> int:
+        """How many chunks have places of their own."""
+        return 1 if self.table.streams[key.partition("@")[0]].once else self.table.chunks
 
-    def embed(self, segment: str, values: Float[Tensor, "B n c"],
-              seen: Float[Tensor, "B m k"] | None) -> Float[Tensor, "B n d"]:
-        """Tokens of a generated stream or a copy of it. `seen`: what the same places look like now, for future frames."""
-        if seen is not None and segment in ("future", "future@clean"):
-            values = torch.cat([values, seen], -1)
-        return self.place(segment, self.inputs[self.key(segment)](values))
+    def starts(self, stream: str, contents: Mapping[str, Content]) -> int:
+        """Start tokens of what is written token by token: one for each run."""
+        return blocks_of(self.table, stream, contents[stream].steps) if self.table.ordered(stream) else 0
 
-    def forward(self, tokens: Mapping[str, Tensor], levels: Mapping[str, Tensor], cached: Mapping[str, int] | None = None,
-                cache: Cache | None = None) -> tuple[dict[str, list[Tensor]], Cache]:
+    def _input(self, key: str, contents: Mapping[str, Content]) -> nn.Module:
+        stream, _, view = key.partition("@")
+        content, wide = contents[stream], self.wide(stream)
+        if view == "hidden":
+            return nn.Linear(self.depth * self.width, wide)
+        # Two codes more: the start of a run, and a code that is absent.
+        return nn.Embedding(content.classes + 2, wide) if content.classes else content.embedding(wide)
+
+    def _steering(self, contents: Mapping[str, Content], offsets: tuple[int, ...]) -> Steering | None:
+        """Where a future reads actions that are numbers, and the body's place at the chunk's start is told."""
+        if not self.table.directly("future", "action") or self.body not in contents:
+            return None
+        future, action, fresh = contents["future"], contents["action"], not self.table.streams[self.body].once
+        if future.codec is None or not future.width or action.width * action.steps == 0 or action.tokens != action.steps \
+                or not (fresh or self.table.chunks == 1):
+            return None
+        return Steering(action.width, contents[self.body].width, future.codec.tokens, self.wide("future"), offsets)
+
+    @cached_property
+    def whole(self) -> tuple[Tensor, dict[Node, slice]]:
+        """The mask of all nodes, and where each lies."""
+        return table_mask(self.table, self.nodes, self.sizes, self.steps)
+
+    def places(self, node: Node) -> Tensor:
+        rows = self.whole[1][node]
+        return torch.arange(rows.start, rows.stop)
+
+    def embed(self, node: Node, values: Tensor, beside: Tensor | None, placed: Values) -> Float[Tensor, "B n d"]:
+        """Tokens of a node.
+
+        Args:
+            beside: what each token is shown beside its own value.
+            placed: streams that are taken up place by place.
+        """
+        key = self.name(node.key)
+        if self.table.ordered(node.stream):
+            runs = self.sizes[node.key] - values.shape[1]
+            start = self.start[node.stream]
+            x = values.unflatten(1, (runs, -1))
+            values = torch.cat([torch.full_like(x[..., :1], start), x], -1).flatten(1)
+        if node.view == "hidden" or isinstance(self.inputs[key], nn.Embedding):
+            h = self.inputs[key](values)
+        else:
+            h = self.inputs[key](values, beside)
+        h = h + self.positions[key][max(node.chunk, 0)]
+        for word in self.table.entries(node):
+            name = self.name(f"{node.key}<{word}")
+            if name in self.taken:
+                (other,) = self.table.resolve(word, node.chunk)
+                told = self.taken[name](placed[other])
+                h = h + told.repeat_interleave(h.shape[1] // told.shape[1], 1)
+        return h
+
+    def forward(self, tokens: Values, levels: Mapping[Node, Tensor], memory: Memory | None = None,
+                write: bool = False) -> dict[Node, list[Tensor]]:
         """Run the trunk.
 
         Args:
-            tokens: active segments -> [B, n, d].
-            levels: segment -> [B]; segments without one are clean (level 1).
-            cached, cache: segments (and their sizes) whose keys and values come from an earlier pass.
+            tokens: active nodes -> [B, n, d].
+            levels: node -> [B]; nodes without one are finished (level 1).
+            memory: what is remembered of other nodes is read too; `write` keeps these.
 
         Returns:
-            segment -> its tokens after every block; and the cache including the active segments.
+            node -> its tokens after every block.
         """
-        order = [name for name in self.segments if name in tokens]
-        sizes = {name: tokens[name].shape[1] for name in order}
-        key = (tuple(sizes.items()), tuple((cached or {}).items()))
-        if key not in self.layouts:
-            self.layouts[key] = Layout.of(sizes, cached or {}, self.experts, self.reads)
-        first = tokens[order[0]]
-        ones = torch.ones(len(first), device=first.device)
-        level = self.level(torch.stack([levels.get(name, ones) for name in order], 1))
-        hidden, after = self.trunk(torch.cat([tokens[name] for name in order], 1), level, self.layouts[key], cache)
-        split = [h.split(list(sizes.values()), 1) for h in hidden]
-        return {name: [parts[i] for parts in split] for i, name in enumerate(order)}, after
+        order = [node for node in self.nodes if node in tokens]
+        kept = [node for node in memory.slots if node not in tokens] if memory is not None else []
+        layout = self.layout(order, kept, tokens[order[0]].device)
+        ones = torch.ones(len(tokens[order[0]]), device=tokens[order[0]].device)
+        level = self.level(torch.stack([levels.get(node, ones) for node in order], 1))
+        grouped = [[order[i] for i in own.tolist()] for _, own, _ in layout.groups]
+        hidden, keys = self.trunk([torch.cat([tokens[node] for node in group], 1) for group in grouped], level, layout,
+                                  memory.gather(kept) if memory is not None else None)
+        if write and memory is not None:
+            memory.write([(node, tokens[node].shape[1]) for node in order], keys)
+        found: dict[Node, list[Tensor]] = {node: [] for node in order}
+        for after in hidden:
+            for group, h in zip(grouped, after, strict=True):
+                for node, part in zip(group, h.split([tokens[node].shape[1] for node in group], 1), strict=True):
+                    found[node].append(part)
+        return found
 
-    def read(self, segment: str, hidden: list[Tensor]) -> Float[Tensor, "B n c"]:
-        """The network's output for a generated stream."""
-        return self.outputs[segment](self.norm(hidden[-1]))
+    def layout(self, order: Sequence[Node], kept: Sequence[Node], device: torch.device) -> Layout:
+        key = (tuple(order), tuple(kept), device)
+        if key not in self.layouts:
+            none = [torch.zeros(0, dtype=torch.long)]
+            segments = [(self.table.streams[node.stream].expert, self.places(node)) for node in order]
+            self.layouts[key] = Layout.of(segments, torch.cat(none + [self.places(node) for node in kept]),
+                                          self.whole[0]).to(device)
+        return self.layouts[key]
+
+    def read(self, node: Node, hidden: list[Tensor]) -> Float[Tensor, "B n c"]:
+        """The network's output for a node that is generated. Of what is written token by token: what each token foretells is
+        the next, so that the last of each run foretells nothing and is left out."""
+        stream, h = node.stream, hidden[-1]
+        if self.table.ordered(stream):
+            runs = blocks_of(self.table, stream, self.steps[stream])
+            h = h.unflatten(1, (runs, -1))[:, :, :-1].flatten(1, 2)
+        return self.outputs[stream](self.norms[self.table.streams[stream].expert](h))
+
+

@@ -1,4 +1,5 @@
-"""Transformer blocks over segments, with weights per expert, levels by adaptive normalisation, and a key/value cache.
+"""Transformer blocks over nodes, with weights and a width per expert, levels by adaptive normalisation, and remembered keys and
+values.
 
 Adaptive layer norm with zero-initialised gates follows DiT (arXiv 2212.09748); separate weights per stream with one
 attention over all of them is a mixture of transformers (arXiv 2411.04996).
@@ -6,7 +7,7 @@ attention over all of them is a mixture of transformers (arXiv 2411.04996).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,20 +15,19 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from .coupling import attention_mask
-
-Cache = list[tuple[Tensor, Tensor]]
+Keys = list[tuple[Tensor, Tensor]]
 """per block: keys and values [B, heads, N, width of a head]"""
 
 
 class Expert(nn.Module):
-    """One block's weights for the tokens of one expert."""
+    """One block's weights for the tokens of one expert. `inner` is the width of the attention that all experts share."""
 
-    def __init__(self, width: int, expansion: int = 4):
+    def __init__(self, width: int, inner: int, expansion: int = 4):
         super().__init__()
-        self.modulation = nn.Linear(width, 6 * width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulation = nn.Linear(inner, 6 * width)
+        self.qkv = nn.Linear(width, 3 * inner)
+        self.out = nn.Linear(inner, width)
         self.mlp = nn.Sequential(nn.Linear(width, expansion * width), nn.GELU(approximate="tanh"),
                                  nn.Linear(expansion * width, width))
         nn.init.zeros_(self.modulation.weight)
@@ -36,78 +36,84 @@ class Expert(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Which segments a pass computes, where their tokens lie, and what they may read."""
+    """What one pass computes: groups of tokens, one per expert, and what they may read."""
 
-    sizes: Mapping[str, int]
-    """active segments in sequence order -> tokens"""
-    cached: Mapping[str, int]
-    """segments whose keys and values come from the cache, in its order"""
-    groups: tuple[tuple[str, int, int], ...]
-    """(expert, first token, last token + 1): runs of active tokens with the same weights"""
-    segment_of: Tensor
-    """[N]: number of each active token's segment"""
-    mask: Bool[Tensor, "N Nk"]
+    groups: tuple[tuple[str, Tensor, Tensor], ...]
+    """(expert, the numbers of its segments among all, the segment of each of its tokens counted among its own)"""
+    sizes: tuple[int, ...]
+    """tokens per group"""
+    mask: Bool[Tensor, "N M"]
+    """group after group, to what is remembered and then to themselves"""
 
     @staticmethod
-    def of(sizes: Mapping[str, int], cached: Mapping[str, int], experts: Mapping[str, str],
-           reads: Mapping[str, tuple[str, ...]]) -> Layout:
-        groups: list[tuple[str, int, int]] = []
-        start = 0
-        for name, size in sizes.items():
-            if groups and groups[-1][0] == experts[name]:
-                groups[-1] = (experts[name], groups[-1][1], start + size)
-            else:
-                groups.append((experts[name], start, start + size))
-            start += size
-        segment_of = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(list(sizes.values())))
-        return Layout(dict(sizes), dict(cached), tuple(groups), segment_of,
-                      attention_mask(reads, sizes, {**cached, **sizes}))
+    def of(segments: Sequence[tuple[str, Tensor]], remembered: Tensor, mask: Bool[Tensor, "T T"]) -> Layout:
+        """
+        Args:
+            segments: (expert, places of its tokens in the mask) of all that is computed, sorted by expert.
+            remembered: places of what is remembered, in the order of its keys.
+            mask: of the whole table.
+        """
+        groups = []
+        for expert in dict.fromkeys(expert for expert, _ in segments):
+            own = [number for number, (other, _) in enumerate(segments) if other == expert]
+            lengths = torch.tensor([len(segments[number][1]) for number in own])
+            groups.append((expert, torch.tensor(own), torch.repeat_interleave(torch.arange(len(own)), lengths)))
+        rows = torch.cat([places for _, places in segments])
+        return Layout(tuple(groups), tuple(len(segment) for _, _, segment in groups),
+                      mask[rows][:, torch.cat([remembered, rows])])
+
+    def to(self, device: torch.device) -> Layout:
+        return Layout(tuple((name, a.to(device), b.to(device)) for name, a, b in self.groups), self.sizes, self.mask.to(device))
 
 
 class Block(nn.Module):
     """Joint attention, then an MLP; each token through its expert's weights, scaled by its segment's level."""
 
-    def __init__(self, width: int, heads: int, experts: tuple[str, ...]):
+    def __init__(self, widths: Mapping[str, int], heads: int, inner: int):
         super().__init__()
         self.heads = heads
-        self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.experts: Mapping[str, Expert] = nn.ModuleDict(  # type: ignore[assignment]
-            {name: Expert(width) for name in experts})
+            {name: Expert(width, inner) for name, width in widths.items()})
 
-    def forward(self, x: Float[Tensor, "B N d"], level: Float[Tensor, "B S d"], layout: Layout,
-                past: tuple[Tensor, Tensor] | None) -> tuple[Float[Tensor, "B N d"], tuple[Tensor, Tensor]]:
-        def each(call, *values):
-            """Apply every expert to its own run of tokens."""
-            parts = [call(self.experts[name], *(value[:, a:b] for value in values)) for name, a, b in layout.groups]
-            return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
-
+    def forward(self, x: Sequence[Tensor], level: Float[Tensor, "B S i"], layout: Layout,
+                past: tuple[Tensor, Tensor] | None) -> tuple[list[Tensor], tuple[Tensor, Tensor]]:
+        """`x` has a tensor [B, n, d] for each group, with its expert's width. Returns the same, and the tokens' own keys and
+        values."""
+        experts = [self.experts[name] for name, _, _ in layout.groups]
         # One modulation per segment, not per token: all tokens of a segment share a level.
-        per_expert = {name: self.experts[name].modulation(level) for name in {g[0] for g in layout.groups}}
-        rows = [per_expert[name][:, layout.segment_of[a:b]] for name, a, b in layout.groups]
-        shift1, scale1, gate1, shift2, scale2, gate2 = torch.cat(rows, 1).chunk(6, -1)
-        h = self.norm(x) * (1 + scale1) + shift1
-        qkv = each(lambda expert, t: expert.qkv(t), h)
+        told = [expert.modulation(level[:, own])[:, segment].chunk(6, -1)
+                for expert, (_, own, segment) in zip(experts, layout.groups, strict=True)]
+        rows = [expert.qkv(expert.norm(h) * (1 + t[1]) + t[0]) for expert, h, t in zip(experts, x, told, strict=True)]
+        qkv = rows[0] if len(rows) == 1 else torch.cat(rows, 1)
         q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         keys, values = (k, v) if past is None else (torch.cat([past[0], k], 2), torch.cat([past[1], v], 2))
-        attended = F.scaled_dot_product_attention(q, keys, values, attn_mask=layout.mask.to(x.device))
-        x = x + gate1 * each(lambda expert, t: expert.out(t), attended.transpose(1, 2).flatten(2))
-        h = self.norm(x) * (1 + scale2) + shift2
-        return x + gate2 * each(lambda expert, t: expert.mlp(t), h), (keys, values)
+        found = F.scaled_dot_product_attention(q, keys, values, attn_mask=layout.mask).transpose(1, 2).flatten(2)
+        after = []
+        for expert, h, t, part in zip(experts, x, told, found.split(layout.sizes, 1), strict=True):
+            h = h + t[2] * expert.out(part)
+            after.append(h + t[5] * expert.mlp(expert.norm(h) * (1 + t[4]) + t[3]))
+        return after, (k, v)
 
 
 class Trunk(nn.Module):
-    """A stack of blocks."""
+    """A stack of blocks.
 
-    def __init__(self, width: int, depth: int, heads: int, experts: tuple[str, ...]):
+    Args:
+        widths: expert -> width.
+        inner: width of the attention and of the levels' vectors.
+    """
+
+    def __init__(self, widths: Mapping[str, int], depth: int, heads: int, inner: int):
         super().__init__()
-        self.blocks = nn.ModuleList(Block(width, heads, experts) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(widths, heads, inner) for _ in range(depth))
 
-    def forward(self, x: Float[Tensor, "B N d"], level: Float[Tensor, "B S d"], layout: Layout,
-                cache: Cache | None = None) -> tuple[list[Tensor], Cache]:
-        """Returns the tokens after every block, and the keys and values of all segments so far."""
-        hidden, after = [], []
-        for i, block in enumerate(self.blocks):
-            x, kept = block(x, level, layout, cache[i] if cache else None)
-            hidden.append(x)
-            after.append(kept)
-        return hidden, after
+    def forward(self, x: Sequence[Tensor], level: Float[Tensor, "B S i"], layout: Layout,
+                past: Keys | None = None) -> tuple[list[list[Tensor]], Keys]:
+        """Returns the groups after every block, and their keys and values."""
+        hidden: list[list[Tensor]] = []
+        keys: Keys = []
+        for number, block in enumerate(self.blocks):
+            after, own = block(hidden[-1] if hidden else x, level, layout, past[number] if past else None)
+            hidden.append(after)
+            keys.append(own)
+        return hidden, keys

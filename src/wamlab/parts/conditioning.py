@@ -43,21 +43,6 @@ def hashed_words(sentence: str, width: int) -> tuple[float, ...]:
     return tuple(v / norm for v in vector)
 
 
-class InstructionEncoder(nn.Module):
-    """Sentences to one token each."""
-
-    buckets = 256
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.project = nn.Linear(self.buckets, width)
-
-    def forward(self, sentences: tuple[str, ...]) -> Float[Tensor, "B 1 d"]:
-        rows = torch.tensor([hashed_words(s, self.buckets) for s in sentences], device=self.project.weight.device)
-        # The vectors have unit length over many buckets; the factor brings each entry near unit size.
-        return self.project(rows * 8)[:, None]
-
-
 class FrameEncoder(nn.Module):
     """Frames to tokens: a convolutional grid, and one token of spatial-softmax coordinates (arXiv 1504.00702), which
     carries positions exactly where the grid blurs them."""

@@ -8,37 +8,58 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from .coupling import Coupling
-from .processes import Process
+from .streams import Node
+from .table import Table
 
 
-def training_levels(coupling: Coupling, processes: Mapping[str, Process], imitate: Bool[Tensor, "B"],
-                    has_action: Bool[Tensor, "B"], generator: torch.Generator, *, tied: float,
-                    corners: float) -> dict[str, Tensor]:
-    """A level in [0, 1] per stream and sample.
+def training_levels(table: Table, doing: frozenset[str], imitate: Bool[Tensor, "B C"], has_action: Bool[Tensor, "B C"],
+                    generator: torch.Generator, *, tied: float, corners: float) -> dict[Node, Tensor]:
+    """A level in [0, 1] per sample for each generated stream of each chunk.
 
     Args:
+        doing: streams that hold actions.
         imitate: False where the actions are disturbed or playful. Those are never imitated, but what they cause is worth
-            learning: a future that reads the action is given them.
+            learning: what reads the actions is given them.
         has_action: False where the actions are unknown, as in a video. They are absent: at level 0, which is noise alone
             (as in UWM, arXiv 2504.02792).
-        tied: share of samples in which future and action have the same level, as they have when sampled together.
+        tied: share of samples in which streams that read one another have the same level, as they have when sampled together.
         corners: share of samples in which one stream is fully given or fully absent.
     """
-    size = len(imitate)
-    levels = {name: processes[name].draw(size, generator) for name in coupling.streams}
-    reads_action = coupling.directly("future", "action")
-    if coupling.levels == "shared" and len(levels) == 2:
-        levels["action"] = levels["future"]
-    elif coupling.directly("action", "future") or reads_action:
-        same = torch.rand(size, generator=generator) < tied
-        levels["action"] = torch.where(same, levels["future"], levels["action"])
-        corner = torch.rand(size, generator=generator) < corners
-        which = torch.randint(4, (size,), generator=generator)
-        for number, (name, value) in enumerate([("future", 0.0), ("future", 1.0), ("action", 0.0), ("action", 1.0)]):
+    shape, streams = tuple(imitate.shape), table.streams
+    levels = {name: process.draw(shape, generator) for name, process in
+              ((name, streams[name].process) for name in table.generated) if process is not None}
+    joint = [name for name in table.generated if not table.ordered(name)
+             and any(table.directly(name, other) or table.directly(other, name) for other in table.generated if other != name)]
+    if table.clock == "shared":
+        first = next((name for name in table.generated if not table.ordered(name)), None)
+        levels |= {name: levels[first] for name in levels if first is not None and not table.ordered(name)}
+    elif len(joint) > 1:
+        same = torch.rand(shape, generator=generator) < tied
+        levels |= {name: torch.where(same, levels[joint[0]], levels[name]) for name in joint[1:]}
+        corner = torch.rand(shape, generator=generator) < corners
+        which = torch.randint(2 * len(joint), shape, generator=generator)
+        for number, (name, value) in enumerate((name, value) for name in joint for value in (0.0, 1.0)):
             levels[name] = torch.where(corner & (which == number), torch.tensor(value), levels[name])
-    if reads_action:
-        levels["action"] = torch.where(imitate.cpu(), levels["action"], torch.ones(()))
-    if "action" in levels:
-        levels["action"] = torch.where(has_action.cpu(), levels["action"], torch.zeros(()))
-    return levels
+    levels |= practised(table, levels, generator) if table.practice else {}
+    for name in doing & levels.keys():
+        if any(table.directly(other, name) for other in table.generated if other not in doing):
+            levels[name] = torch.where(imitate.cpu(), levels[name], torch.ones(()))
+        levels[name] = torch.where(has_action.cpu(), levels[name], torch.zeros(()))
+    return {Node(name, "", chunk): level[:, chunk] for name, level in levels.items() for chunk in range(shape[1])}
+
+
+def practised(table: Table, levels: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    """Each sample is asked one of the questions that are practised: what it gives is at level 1, what it leaves out at 0. What
+    is written token by token learns from every sample: to be given is to have been written."""
+    size = len(next(iter(levels.values())))
+    which = torch.randint(len(table.practice), (size,), generator=generator)[:, None]
+    found = {}
+    for name, level in levels.items():
+        if table.ordered(name):
+            continue
+        for number, query in enumerate(table.practice):
+            if query.role(name) != "sought":
+                told = torch.tensor(1.0 if query.role(name) == "given" else 0.0)
+                level = torch.where(which == number, told, level)
+        found[name] = level
+    return found

@@ -3,8 +3,8 @@
     wam train unipi --data data/drawer --out checkpoints/unipi
 """
 
-from ..models.stream import Streams
-from ..parts.coupling import CONDITIONS, Coupling
+from ..models.streams import Streams
+from ..parts.vocabulary import CONDITIONS, actions, frames
 from ..recipe import Recipe
 
 SEEN = ("state", "context")
@@ -15,10 +15,9 @@ unipi = Recipe(
     paper="UniPi (arXiv 2302.00111)",
     differs="both networks are trained together, on a short future of two frames instead of a whole plan; the "
             "inverse dynamics reads latents, which decode to the frames shown",
-    model=Streams(coupling=Coupling(
-        reads={name: CONDITIONS for name in CONDITIONS} | {
-            "future": (*CONDITIONS, "future"),
-            "future@clean": (*SEEN, "future@clean"),
-            "action": (*SEEN, "future@clean", "action")},
-        networks=((*CONDITIONS, "future"), (*SEEN, "future@clean", "action")), teacher_noise=0.25)),
+    model=Streams(
+        streams={"future": frames(), "action": actions()},
+        reads={"future": (*CONDITIONS, "future"), "future@clean": (*SEEN, "future@clean"),
+               "action": (*SEEN, "future@clean", "action")},
+        networks=((*CONDITIONS, "future"), (*SEEN, "future@clean", "action")), blur=0.25),
 )

@@ -5,8 +5,8 @@
 Setting a clock to its end turns the same weights into a policy, a world model, inverse dynamics or a video model.
 """
 
-from ..models.stream import Streams
-from ..parts.coupling import CONDITIONS, Coupling
+from ..models.streams import Streams
+from ..parts.vocabulary import CONDITIONS, actions, frames
 from ..recipe import Recipe
 
 ALL = (*CONDITIONS, "future", "action")
@@ -17,7 +17,5 @@ uwm = Recipe(
     paper="Unified World Models (arXiv 2504.02792)",
     differs="context frames are tokens instead of adaptive normalisation; small convolutional latents instead of the "
             "SDXL autoencoder; data prediction with 5 steps instead of 10 of DDIM; no register tokens",
-    model=Streams(coupling=Coupling(
-        reads={name: CONDITIONS for name in CONDITIONS} | {"future": ALL, "action": ALL},
-        networks=(ALL,), levels="independent")),
+    model=Streams(streams={"future": frames(), "action": actions()}, reads={"future": ALL, "action": ALL}),
 )

@@ -3,8 +3,8 @@
     wam train vla --data data/drawer --out checkpoints/vla
 """
 
-from ..models.stream import Streams
-from ..parts.coupling import CONDITIONS, Coupling
+from ..models.streams import Streams
+from ..parts.vocabulary import CONDITIONS, actions
 from ..recipe import Recipe
 
 vla = Recipe(
@@ -12,7 +12,5 @@ vla = Recipe(
     summary="reactive: actions straight from the observation, no future",
     paper="the flow action head of π0 (arXiv 2410.24164), without its language model",
     differs="no pretrained vision-language backbone",
-    model=Streams(coupling=Coupling(
-        reads={name: CONDITIONS for name in CONDITIONS} | {"action": (*CONDITIONS, "action")},
-        networks=((*CONDITIONS, "action"),))),
+    model=Streams(streams={"action": actions()}, reads={"action": (*CONDITIONS, "action")}),
 )

@@ -3,8 +3,8 @@
     wam train vpp --data data/drawer --out checkpoints/vpp
 """
 
-from ..models.stream import Streams
-from ..parts.coupling import CONDITIONS, Coupling
+from ..models.streams import Streams
+from ..parts.vocabulary import CONDITIONS, actions, frames
 from ..recipe import Recipe
 
 vpp = Recipe(
@@ -13,10 +13,8 @@ vpp = Recipe(
     paper="Video Prediction Policy (arXiv 2412.14803)",
     differs="both networks are trained together (no gradient crosses) instead of one after the other; all blocks' states "
             "are read instead of resampled up-block features; the imagined future is what the single pass expects",
-    model=Streams(coupling=Coupling(
-        reads={name: CONDITIONS for name in CONDITIONS} | {
-            "future": (*CONDITIONS, "future"),
-            "future@hidden": (*CONDITIONS, "future@hidden"),
-            "action": (*CONDITIONS, "future@hidden", "action")},
-        networks=((*CONDITIONS, "future"), (*CONDITIONS, "future@hidden", "action")))),
+    model=Streams(
+        streams={"future": frames(), "action": actions()},
+        reads={"future": (*CONDITIONS, "future"), "action": (*CONDITIONS, "future@hidden", "action")},
+        networks=((*CONDITIONS, "future"), (*CONDITIONS, "future@hidden", "action"))),
 )

@@ -9,11 +9,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .flow import like
+from ...fields import whole
+from .continuous import MOST, Continuous, like
 
 
 @dataclass(frozen=True)
-class Diffusion:
+class Diffusion(Continuous):
     """x_τ = sin(πτ/2) data + cos(πτ/2) noise, so τ = 0 is noise and τ = 1 is data.
 
     The network predicts the data: predicting the noise says nothing at τ = 0, where sampling starts.
@@ -23,23 +24,20 @@ class Diffusion:
     steps: int = 8
     """DDIM steps at inference"""
 
-    def draw(self, batch: int, generator: torch.Generator) -> Tensor:
-        return torch.rand(batch, generator=generator)
+    def __post_init__(self) -> None:
+        whole("Diffusion.steps", self.steps, MOST)
+
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        return torch.rand(shape, generator=generator)
 
     def corrupt(self, data: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         angle = like(level, data) * (math.pi / 2)
         return angle.sin() * data + angle.cos() * noise
 
-    def target(self, data: Tensor, noise: Tensor, level: Tensor) -> Tensor:
-        return data
-
-    def estimate(self, output: Tensor, x: Tensor, level: Tensor) -> Tensor:
-        return output
-
-    def grid(self) -> Tensor:
+    def grid(self, tokens: int) -> Tensor:
         return torch.linspace(0, 1, self.steps + 1)
 
-    def step(self, x: Tensor, estimate: Tensor, now: float, then: float) -> Tensor:
+    def move(self, x: Tensor, estimate: Tensor, now: float, then: float) -> Tensor:
         if then >= 1:
             return estimate
         signal, spread = math.sin(now * math.pi / 2), math.cos(now * math.pi / 2)

@@ -8,14 +8,12 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-
-def like(level: Tensor, x: Tensor) -> Tensor:
-    """[B] shaped to broadcast over x [B, ...]."""
-    return level.reshape(-1, *[1] * (x.dim() - 1))
+from ...fields import whole
+from .continuous import MOST, Continuous, like
 
 
 @dataclass(frozen=True)
-class FlowMatching:
+class FlowMatching(Continuous):
     """x_τ = (1 - τ) noise + τ data. Networks of other conventions (t = 1 is noise) map by τ = 1 - t."""
 
     title: ClassVar[str] = "flow"
@@ -26,9 +24,11 @@ class FlowMatching:
     steps: int = 5
     """Euler steps at inference"""
 
-    def draw(self, batch: int, generator: torch.Generator) -> Tensor:
-        """Training levels, [batch] in [0, 1)."""
-        return torch.rand(batch, generator=generator) ** self.power
+    def __post_init__(self) -> None:
+        whole("FlowMatching.steps", self.steps, MOST)
+
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        return torch.rand(shape, generator=generator) ** self.power
 
     def corrupt(self, data: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         tau = like(level, data)
@@ -38,13 +38,11 @@ class FlowMatching:
         return data if self.predict == "data" else data - noise
 
     def estimate(self, output: Tensor, x: Tensor, level: Tensor) -> Tensor:
-        """The clean data that the network's output stands for."""
         return output if self.predict == "data" else x + (1 - like(level, x)) * output
 
-    def grid(self) -> Tensor:
-        """Levels at which inference evaluates the network, from 0 to 1, both included."""
+    def grid(self, tokens: int) -> Tensor:
         return torch.linspace(0, 1, self.steps + 1)
 
-    def step(self, x: Tensor, estimate: Tensor, now: float, then: float) -> Tensor:
-        """One Euler step from level `now` to level `then`."""
+    def move(self, x: Tensor, estimate: Tensor, now: float, then: float) -> Tensor:
+        """One Euler step."""
         return estimate if then >= 1 else x + (then - now) / (1 - now) * (estimate - x)

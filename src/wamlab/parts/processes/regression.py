@@ -8,29 +8,23 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .flow import like
+from .continuous import Continuous, like
 
 
 @dataclass(frozen=True)
-class Regression:
+class Regression(Continuous):
     """The stream is hidden (zeros) below level 1 and shown at level 1."""
 
     title: ClassVar[str] = "regression"
 
-    def draw(self, batch: int, generator: torch.Generator) -> Tensor:
-        return torch.zeros(batch)
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        return torch.zeros(shape)
 
     def corrupt(self, data: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         return torch.where(like(level, data) >= 1, data, torch.zeros_like(data))
 
-    def target(self, data: Tensor, noise: Tensor, level: Tensor) -> Tensor:
-        return data
-
-    def estimate(self, output: Tensor, x: Tensor, level: Tensor) -> Tensor:
-        return output
-
-    def grid(self) -> Tensor:
+    def grid(self, tokens: int) -> Tensor:
         return torch.tensor([0.0, 1.0])
 
-    def step(self, x: Tensor, estimate: Tensor, now: float, then: float) -> Tensor:
+    def move(self, x: Tensor, estimate: Tensor, now: float, then: float) -> Tensor:
         return estimate

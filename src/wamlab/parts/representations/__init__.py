@@ -1,11 +1,11 @@
-"""How the world is written down: encode and decode.
+"""What a stream holds: named signals as tokens, a file a choice."""
 
-A representation is a frozen dataclass (its settings) that builds a `Codec` (its weights).
-"""
+from .base import Content, Moment, Representation, Site
+from .conditions import Seen, State, Words
+from .frames import Latents
+from .vector import Actions
 
-from .autoencoder import ConvAutoencoder
-from .patches import PixelPatches
+ALL: tuple[type, ...] = (Words, State, Seen, Latents, Actions)
+"""those that settings read from a file may name"""
 
-Representation = ConvAutoencoder | PixelPatches
-
-__all__ = ["ConvAutoencoder", "PixelPatches", "Representation"]
+__all__ = ["ALL", "Actions", "Content", "Latents", "Moment", "Representation", "Seen", "Site", "State", "Words"]

@@ -1,57 +1,124 @@
-"""The contract of a representation's weights."""
+"""The contract of a representation: named signals to tokens and back.
+
+A representation is a frozen dataclass of settings that builds a `Content` (its weights and statistics). It owns its
+normalisation: what comes in and goes out is in physical units.
+"""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from ...spec import TaskSpec
+from ...types import Batch, Context
+from ..codecs import Codec
 
-class Codec(nn.Module):
-    """Frames to latents and back.
 
-    Latents are whitened per channel by `mean` and `scale`, which `fit` sets, so every process sees unit variance.
-    """
+@dataclass(frozen=True)
+class Site:
+    """What a representation is built for."""
+
+    spec: TaskSpec
+    history: int
+    """frames of context"""
+    chunk: int
+    """actions per chunk"""
+    offsets: tuple[int, ...]
+    """steps ahead of a chunk's start that its future frames show"""
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """All that is known of one chunk of time, for B situations: what was seen at its start, and what followed."""
+
+    context: Context
+    future: Float[Tensor, "B F C h w"] | None = None
+    """frames in [0, 1]"""
+    action: Float[Tensor, "B K A"] | None = None
+    """physical units"""
+    latents: Tensor | None = None
+    """[B, 1 + F, n, c]: what the codec makes of the frame at the start and of the future ones, where it is cached"""
+    others: Mapping[str, Tensor] = field(default_factory=dict)
+    """further signals by name, in physical units"""
+
+
+class Embedding(nn.Module):
+    """Numbers (and what each token is shown beside its own) to the width of an expert."""
+
+    def __init__(self, numbers: int, width: int):
+        super().__init__()
+        self.linear = nn.Linear(numbers, width)
+
+    def forward(self, values: Float[Tensor, "B n c"], beside: Float[Tensor, "B n k"] | None) -> Float[Tensor, "B n d"]:
+        return self.linear(values if beside is None else torch.cat([values, beside], -1))
+
+
+class Content(nn.Module):
+    """What one stream holds. Subclasses set the sizes and implement `encode`; the rest as far as it is asked of them."""
 
     tokens: int
-    """tokens per frame"""
-    width: int
+    """tokens of one chunk"""
+    width: int = 0
     """numbers per token"""
-    trained: bool
-    """whether weights have to be learned before the latents mean anything"""
+    classes: int = 0
+    """codes that a token may be; 0: it is numbers"""
+    steps: int = 1
+    """control steps that the tokens stand for, in equal runs"""
+    seen: int = 0
+    """numbers that each token is shown beside its own"""
+    codec: Codec | None
+    """what is trained first and then frozen"""
 
-    mean: Tensor
-    scale: Tensor
+    def __init__(self) -> None:
+        super().__init__()
+        self.codec = None
 
-    def prepare(self, width: int) -> None:
-        self.width = width
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("scale", torch.ones(width))
+    def encode(self, moment: Moment) -> Tensor:
+        """[B, n, w] numbers near unit size, or [B, n] codes. Raises nothing: whoever asks has seen that the signal is there."""
+        raise NotImplementedError
 
-    @abstractmethod
-    def raw(self, frames: Float[Tensor, "N C h w"]) -> Float[Tensor, "N n c"]:
-        """Frames in [0, 1] to latents before whitening."""
+    def beside(self, moment: Moment) -> Float[Tensor, "B n k"] | None:
+        """What each token is shown beside its own value, known at the chunk's start; None if nothing."""
+        return None
 
-    @abstractmethod
-    def draw(self, latents: Float[Tensor, "N n c"], reference: Float[Tensor, "N C h w"]) -> Float[Tensor, "N C h w"]:
-        """Raw latents to frames in [0, 1]. `reference` is a frame already seen: what has not moved may be taken from it."""
+    def known(self, moment: Moment) -> Bool[Tensor, "B"]:
+        """In which situations the signal is known; elsewhere it is absent."""
+        return torch.ones(len(moment.context), dtype=torch.bool, device=moment.context.state.device)
 
-    def loss(self, frames: Float[Tensor, "N C h w"], reference: Float[Tensor, "N C h w"]) -> Tensor:
-        """Reconstruction error, for representations that are trained."""
-        raise AssertionError("only called where `trained` is True")
+    def decode(self, values: Tensor, moment: Moment) -> Tensor:
+        """The signal in physical units."""
+        raise NotImplementedError
 
-    @torch.no_grad()
-    def fit(self, frames: Float[Tensor, "N C h w"]) -> None:
-        """Set the whitening from a sample of frames. Near-constant channels are left unscaled."""
-        flat = self.raw(frames).flatten(0, 1)
-        self.mean.copy_(flat.mean(0))
-        deviation = flat.std(0)
-        self.scale.copy_(torch.where(deviation > 1e-4, deviation, torch.ones_like(deviation)))
+    def mask(self, batch: Batch) -> Bool[Tensor, "B n"]:
+        """Which tokens of a training batch are within the episode and known."""
+        raise NotImplementedError
 
-    def encode(self, frames: Float[Tensor, "N C h w"]) -> Float[Tensor, "N n c"]:
-        return (self.raw(frames) - self.mean) / self.scale
+    def embedding(self, width: int) -> nn.Module:
+        """A module from (values, beside) to tokens [B, n, width]."""
+        return Embedding(self.width + self.seen, width)
 
-    def decode(self, latents: Float[Tensor, "N n c"], reference: Float[Tensor, "N C h w"]) -> Float[Tensor, "N C h w"]:
-        return self.draw(latents * self.scale + self.mean, reference)
+    def fit(self, action: Float[Tensor, "N A"], state: Float[Tensor, "M P"]) -> None:
+        """Set the normalisation from known actions and proprioception, of which there may be none."""
+
+    def fit_latents(self, latents: Float[Tensor, "N S n c"]) -> None:
+        """Set what depends on the codec, from latents of now and of the future frames of whole windows."""
+
+
+@runtime_checkable
+class Representation(Protocol):
+    @property
+    def title(self) -> str:
+        """One word for the table of designs."""
+        ...
+
+    ahead: ClassVar[bool]
+    """it tells of what lies ahead of the chunk's start"""
+    doing: ClassVar[bool]
+    """it tells what is done: learned only from what is worth imitating"""
+
+    def build(self, site: Site) -> Content: ...

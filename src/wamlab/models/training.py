@@ -1,0 +1,114 @@
+"""What training descends: every stream of every chunk, in one pass over finished earlier chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..parts.augmentation import shifted
+from ..parts.levels import training_levels
+from ..parts.representations import Moment
+from ..parts.streams import ONCE, Node
+from ..types import Batch, query
+from .knowledge import Known
+
+if TYPE_CHECKING:
+    from .stream import StreamWAM
+
+
+@torch.no_grad()
+def moments(model: StreamWAM, batch: Batch) -> list[Moment]:
+    """The chunks of a training batch; frames are left out where their latents are cached."""
+    found = []
+    for part in batch.chunks():
+        if model.latents is not None:
+            latents = model.latents[part.frame_index[:, model.history - 1 :]]
+            found.append(Moment(part.context, None, part.action, latents))
+        else:
+            found.append(Moment(part.context, part.future.float() / 255, part.action))
+    return found
+
+
+def loss(model: StreamWAM, batch: Batch, seed: int) -> dict[str, Tensor]:
+    """Scalars by stream, and "total". All noise comes from `seed`."""
+    table, parts, generator = model.table, batch.chunks(), torch.Generator().manual_seed(seed)
+    times, device = moments(model, batch), batch.action.device
+    levels = training_levels(table, model.doing, torch.stack([part.imitate for part in parts], 1),
+                             torch.stack([part.has_action for part in parts], 1), generator, tied=model.config.tied,
+                             corners=model.config.corners)
+    levels = {node: level.to(device) for node, level in levels.items()}
+    known, data, noise = Known(), {}, {}
+    for node in levels:
+        process, content, moment = model.process(node.stream), model.contents[node.stream], times[node.chunk]
+        with torch.no_grad():
+            data[node] = content.encode(moment)
+            known.beside[node.stream, node.chunk] = content.beside(moment)
+        shape = tuple(data[node].shape) + ((content.classes,) if process.discrete else ())
+        noise[node] = process.noise(shape, generator).to(device)
+        known.put(node, process.corrupt(data[node], noise[node], levels[node]), model.told(node.stream, levels[node]))
+    _copies(model, known, data, noise, generator)
+    _conditions(model, known, times, generator)
+    errors: dict[Node, Tensor] = {}
+    for number, network in enumerate(model.networks):
+        for node in network.nodes:
+            if node.view == "hidden":
+                known.put(node, model.look(node.stream, node.chunk, known, noise[Node(node.stream, "", node.chunk)])[0])
+        hidden = model.run(number, [node for node in network.nodes if node in known.values], known)
+        for node in hidden:
+            if node in data:
+                errors[node] = model.process(node.stream).loss(network.read(node, hidden[node]), data[node], noise[node],
+                                                               levels[node])
+    losses = {name: _mean(model, name, parts, levels, errors) for name in table.generated}
+    return losses | {"total": torch.stack([losses[name] * table.streams[name].weight for name in losses]).sum()}
+
+
+def _copies(model: StreamWAM, known: Known, data: dict[Node, Tensor], noise: dict[Node, Tensor],
+            generator: torch.Generator) -> None:
+    """Finished copies are the data; some of them blurred, as the model's own answers will be."""
+    for node in model.table.nodes:
+        source = Node(node.stream, "", node.chunk)
+        if node.view == "clean" and source in data:  # a batch may hold fewer chunks than the table
+            process = model.process(node.stream)
+            value, level = data[source], None
+            if model.config.blur and not process.discrete:
+                size, device = len(value), value.device
+                blurred = torch.rand(size, generator=generator).to(device) < model.config.blur
+                level = torch.where(blurred, torch.rand(size, generator=generator).to(device), torch.ones((), device=device))
+                value = process.corrupt(value, noise[source], level)
+            known.put(node, value, level)
+
+
+def _conditions(model: StreamWAM, known: Known, times: list[Moment], generator: torch.Generator) -> None:
+    """What is given: seen a little shifted, so that the model does not lean on exact pixels; or what lies ahead, as it is."""
+    for chunk, moment in [(ONCE, times[0]), *enumerate(times)]:
+        names = [name for name, stream in model.table.streams.items()
+                 if stream.process is None and stream.once == (chunk == ONCE)]
+        if not names:
+            continue
+        shaken = replace(moment, context=shifted(moment.context, model.config.shift, generator)) if model.training else moment
+        for name in names:
+            content = model.contents[name]
+            seen = moment if model.table.ahead(name) else shaken
+            known.put(Node(name, "", chunk), content.encode(seen), content.known(seen).float())
+
+
+def _mean(model: StreamWAM, name: str, parts: Sequence[Batch], levels: dict[Node, Tensor],
+          errors: dict[Node, Tensor]) -> Tensor:
+    """Error of a stream over all tokens that are worth learning."""
+    table, total, count = model.table, [], []
+    doing = name in model.doing
+    reads = any(table.directly(name, other) for other in model.doing)
+    alone = not table.why_not(query(name))
+    for chunk, part in enumerate(parts):
+        node = Node(name, "", chunk)
+        usable = part.imitate if doing else torch.where(part.has_action, part.imitate | reads, alone)
+        weight = (model.contents[name].mask(part) & (usable & (levels[node] < 1))[:, None]).float()
+        if not doing:
+            weight = weight * torch.where(part.imitate | ~part.has_action, 1.0, model.config.play_weight)[:, None]
+        total.append((errors[node] * weight).sum())
+        count.append(weight.sum())
+    return torch.stack(total).sum() / torch.stack(count).sum().clamp_min(1)

@@ -1,0 +1,85 @@
+"""What a table may not say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import SpecError
+from .streams import VIEWS, Node
+
+if TYPE_CHECKING:
+    from .table import Table
+
+WHERE = "Streams.reads"
+
+
+def check(table: Table) -> None:
+    """Raises SpecError naming the stream and the fix."""
+    if not isinstance(table.chunks, int) or not 1 <= table.chunks <= 256:
+        raise SpecError("the number of chunks cannot be", where="Streams.chunks", expected="1 to 256", got=table.chunks)
+    known = [name for name in table.streams]
+    for reader, keys in table.reads.items():
+        for key in (reader, *keys):
+            name, _, view = key.partition("@")
+            if name not in table.streams or view not in VIEWS:
+                raise SpecError(f"unknown stream {key!r}", where=f"{WHERE}, {reader}", expected=f"{known}, with "
+                                f"{', '.join('@' + view for view in VIEWS if view)} or nothing", got=key,
+                                fix="give the stream to Streams.streams, or correct the name")
+    for query in table.practice:
+        for name in sorted(query.sought | query.given):
+            if name not in table.streams:
+                raise SpecError(f"unknown stream {name!r} in a question", where="Streams.practice", expected=known, got=name)
+    for name, stream in table.streams.items():
+        anew = sorted({node.stream for node in table.read_by(Node(name)) if not table.streams[node.stream].once})
+        if stream.once and anew:
+            raise SpecError(f"{name} is there once and reads what comes anew in every chunk", where=f"{WHERE}, {name}",
+                            expected="streams that are there once", got=", ".join(anew), fix=f"make {name} come anew, or leave "
+                            f"{', '.join(anew)} out of its row")
+    _conditions(table)
+    _networks(table)
+    _answers_unseen(table)
+    table.stages(table.generated)
+
+
+def _conditions(table: Table) -> None:
+    for name, stream in table.streams.items():
+        if stream.process is not None or name not in table.reads:
+            continue
+        for key in table.reads[name]:
+            other = key.partition("@")[0]
+            if other in table.generated:
+                raise SpecError(f"{name} reads what is generated", where=f"{WHERE}, {name}", got=key,
+                                expected="conditions read conditions only", fix=f"leave {key} out of its row")
+
+
+def _networks(table: Table) -> None:
+    for node in table.nodes:
+        homes = [number for number, nodes in enumerate(table.members) if node in nodes]
+        if not homes:
+            raise SpecError(f"{node.key} is in no network", where="Streams.networks", expected=node.key, got=table.networks,
+                            fix=f"name {node.key} in one of the networks")
+        if table.streams[node.stream].process is None:
+            continue
+        inside = {member.key for member in table.members[homes[0]]}
+        for key in table.reads.get(node.key, ()):
+            for read in table.resolve(key, node.chunk):
+                if read.key not in inside and table.streams[read.stream].taken == "attention":
+                    raise SpecError(f"{node.key} reads {read.key}, which lives in another network",
+                                    where=f"{WHERE}, {node.key}", expected=sorted(inside), got=key,
+                                    fix=f"read a copy ({read.stream}@clean or {read.stream}@hidden) and name it in "
+                                    "the reader's network")
+
+
+def _answers_unseen(table: Table) -> None:
+    """No stream sees in training what it is to say."""
+    for name in table.generated:
+        for chunk in range(table.chunks):
+            target = Node(name, "", chunk)
+            for node in table.closure(target):
+                own = node.stream == name and node.view == "clean" and node.chunk >= chunk and not table.ordered(name)
+                written = table.ordered(name) and node != target and target in table.read_by(node)
+                if own or written:
+                    raise SpecError(f"{name} sees its own answer in training", where=f"{WHERE}, {name}",
+                                    expected="a row through which no finished copy of the same chunk comes back",
+                                    got=f"{name} of chunk {chunk} reads {node}",
+                                    fix=f"take {node.key} out of what {name} reads, directly or by others")

@@ -1,0 +1,178 @@
+"""A session says what the training pass says; reality overwrites imagination; asking writes nothing. For every recipe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from helpers_models import CONTEXT_SIZE, everything, random_batch, random_context, randomise, small_spec
+from wamlab import recipe
+from wamlab.errors import SpecError, Unanswerable
+from wamlab.models.session import Session
+from wamlab.parts.streams import Node
+from wamlab.types import Given
+
+NAMES = recipe.names()
+LONG = [name for name in NAMES if recipe.load(name).model.chunks > 1]
+
+
+def build(name: str):
+    torch.manual_seed(0)
+    return randomise(recipe.load(name).sized("debug").model.build(small_spec())).eval()
+
+
+def happened(part) -> Given:
+    return Given(part.future.float() / 255, part.action)
+
+
+def given_for(query, part) -> Given:
+    return Given(part.future.float() / 255 if query.future == "given" else None,
+                 part.action if query.action == "given" else None)
+
+
+def answers_of(prediction) -> list[torch.Tensor]:
+    return [x for x in (prediction.future, prediction.action, *prediction.others.values()) if x is not None]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_session_says_of_a_chunk_what_the_training_pass_says(name):
+    """The one teacher-forced pass over all chunks, against a session that remembers those before."""
+    model, batch = build(name), random_batch(CONTEXT_SIZE, chunks=recipe.load(name).model.chunks)
+    known, parts = everything(model, batch), batch.chunks()
+    with torch.inference_mode():
+        whole = {node: value for number, network in enumerate(model.networks)
+                 for node, value in model.run(number, [n for n in network.nodes if n in known.values], known).items()}
+        session = Session(model, parts[0].context)
+        for chunk in range(model.chunks):
+            told = known.copy()
+            told.forget(chunk)
+            for number, network in enumerate(model.networks):
+                here = [node for node in network.nodes if node.chunk == chunk and node in known.values]
+                for node, tokens in model.run(number, here, told, session.memories[number].copy()).items():
+                    torch.testing.assert_close(tokens[-1], whole[node][-1], rtol=1e-4, atol=1e-4)
+            if chunk + 1 < model.chunks:
+                session.observe(parts[chunk + 1].context, happened(parts[chunk]))
+                assert session.chunk == chunk + 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_cache_changes_nothing(name):
+    model, batch = build(name), random_batch(CONTEXT_SIZE, chunks=recipe.load(name).model.chunks)
+    parts = batch.chunks()
+    with torch.inference_mode():
+        for query in model.answers():
+            fast, slow = (Session(model, parts[0].context, use_cache=on) for on in (True, False))
+            for chunk in range(model.chunks):
+                one, other = (s.predict(given_for(query, parts[chunk]), query.sought, [1] * CONTEXT_SIZE) for s in (fast, slow))
+                for a, b in zip(answers_of(one), answers_of(other), strict=True):
+                    torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+                for s in (fast, slow):
+                    if chunk + 1 < model.chunks:
+                        s.observe(parts[chunk + 1].context, happened(parts[chunk]))
+    assert any(memory.slots for memory in fast.memories) and not any(memory.slots for memory in slow.memories)
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_reality_overwrites_imagination_to_the_bit(name):
+    """Imagined, imagined further, then told what happened: as if nothing had been imagined. And it matters what happened."""
+    model = build(name)
+    parts, other = (random_batch(CONTEXT_SIZE, chunks=model.chunks, seed=seed).chunks() for seed in (0, 4))
+    query = max(model.answers(), key=lambda q: (len(q.sought), str(q)))
+    with torch.inference_mode():
+        straight, corrected, dreaming = (Session(model, parts[0].context) for _ in range(3))
+        straight.observe(parts[1].context, happened(parts[0]))
+        for s in (corrected, dreaming):
+            s.observe(parts[1].context, happened(other[0]), real=False)
+        corrected.adopt(corrected.predict(want=query.sought))
+        assert corrected.chunk == 2 and corrected.real == [False, False]
+        corrected.observe(parts[1].context, happened(parts[0]), chunk=0)
+        assert corrected.chunk == 1 and corrected.real == [True]
+        a, b, c = (answers_of(s.predict(given_for(query, parts[1]), query.sought)) for s in (straight, corrected, dreaming))
+    assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+    assert any(not torch.equal(x, y) for x, y in zip(a, c, strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_asking_writes_nothing(name):
+    model, context = build(name), random_context()
+    with torch.inference_mode():
+        session = Session(model, context)
+        before = [{node: [(k.clone(), v.clone()) for k, v in keys] for node, keys in memory.slots.items()}
+                  for memory in session.memories]
+        told, chunk = dict(session.known.values), session.chunk
+        query = max(model.answers(), key=lambda q: (len(q.sought), str(q)))
+        part = random_batch(CONTEXT_SIZE).chunks()[0]
+        first = answers_of(session.predict(given_for(query, part), query.sought))
+        again = answers_of(session.predict(given_for(query, part), query.sought))
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert session.chunk == chunk and session.known.values.keys() == told.keys()
+    for memory, old in zip(session.memories, before, strict=True):
+        assert memory.slots.keys() == old.keys()
+        for node, keys in memory.slots.items():
+            assert all(torch.equal(k, a) and torch.equal(v, b) for (k, v), (a, b) in zip(keys, old[node], strict=True))
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_session_begins_anew_when_its_window_is_full_or_the_instruction_changes(name):
+    model = build(name)
+    parts = random_batch(CONTEXT_SIZE, chunks=model.chunks).chunks()
+    with torch.inference_mode():
+        session = Session(model, parts[0].context)
+        for chunk in range(1, model.chunks):
+            session.observe(parts[chunk].context, happened(parts[chunk - 1]))
+        assert session.chunk == model.chunks - 1
+        session.observe(parts[0].context, happened(parts[-1]))
+        assert session.chunk == 0 and not session.real
+        session.observe(parts[1].context, happened(parts[0]))
+        other = replace(parts[2].context, instruction=("something else",) * CONTEXT_SIZE)
+        session.observe(other, happened(parts[1]))
+        assert session.chunk == 0
+        with pytest.raises(SpecError, match="no such chunk"):
+            session.observe(other, happened(parts[1]), chunk=3)
+        query = max(model.answers(), key=lambda q: (len(q.sought), str(q)))
+        fresh = Session(model, other)
+        for a, b in zip(*(answers_of(s.predict(want=query.sought)) for s in (session, fresh)), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_what_is_not_answerable_is_refused_in_a_session_too():
+    with pytest.raises(Unanswerable, match="cannot answer"):
+        Session(build("vla"), random_context()).predict(want={"future"})
+    with pytest.raises(SpecError, match="nothing was imagined"):
+        session = Session(build("vla"), random_context())
+        session.adopt(session.predict(want={"action"}))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_token_tells_of_later_frames(name):
+    """What a codec makes of a frame is unchanged by the frames that follow; and it is not blind to its own."""
+    model = build(name)
+    if model.codec is None:
+        return
+    content, part = model.contents["future"], random_batch(CONTEXT_SIZE).chunks()[0]
+    future = part.future.float() / 255
+    per = content.tokens // len(model.offsets)
+    moment = session_moment(part, future)
+    before = content.encode(moment)
+    for frame in range(len(model.offsets)):
+        spoilt = future.clone()
+        spoilt[:, frame] = 1 - spoilt[:, frame]
+        after = content.encode(session_moment(part, spoilt))
+        assert torch.equal(before[:, : frame * per], after[:, : frame * per])
+        assert not torch.equal(before[:, frame * per : (frame + 1) * per], after[:, frame * per : (frame + 1) * per])
+
+
+def session_moment(part, future):
+    from wamlab.parts.representations import Moment
+    return Moment(part.context, future, part.action)
+
+
+def test_written_nodes_are_those_that_others_read():
+    model = build("dreamzero")
+    parts = random_batch(CONTEXT_SIZE, chunks=model.chunks).chunks()
+    with torch.inference_mode():
+        session = Session(model, parts[0].context)
+        session.observe(parts[1].context, happened(parts[0]))
+    assert {node for node in session.memories[0].slots if node.chunk == 0} == {Node("future", "clean", 0), Node("state", "", 0)}
