@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from helpers_models import edit_header
+from helpers_models import edit_header, random_context, randomise, small_spec
 from wamlab import cli, recipe
 from wamlab.control.collect import collect
 from wamlab.data.sealed import seal, unseal
@@ -25,8 +25,9 @@ from wamlab.evaluate.ask.imagining import Futures
 from wamlab.evaluate.ask.lockstep import successes
 from wamlab.evaluate.eyes.readout import Eye, Readout, Shape
 from wamlab.labels.inverse import Inverse, InverseConfig, Pair
-from wamlab.learn import checkpoint
+from wamlab.learn import checkpoint, old_layout
 from wamlab.simulators import make
+from wamlab.types import Given
 
 
 @pytest.fixture(scope="module")
@@ -215,3 +216,51 @@ def test_texts_of_a_sealed_file_are_sealed_too(tmp_path):
     (tmp_path / "x").write_bytes((tmp_path / "x").read_bytes().replace(b"left", b"lift"))
     with pytest.raises(DataError, match="header has changed"):
         unseal(tmp_path / "x", "the file", "")
+
+
+def as_first_layout(folder: Path, task_spec) -> dict[str, torch.Tensor]:
+    """A checkpoint as the first layout wrote it: its names, its settings, its kinds of tokens apart from their places."""
+    made = recipe.load("uwm").sized("debug")
+    torch.manual_seed(3)
+    model = randomise(made.model.build(task_spec))
+    old, root = {}, "networks.0."
+    g = torch.Generator().manual_seed(0)
+    kinds = torch.randn(len(old_layout.SEGMENTS), 32, generator=g)
+    for name, value in model.state_dict().items():
+        for today, first in (*((b, a) for a, b in old_layout.NAMES.items()),
+                             *((root + b, root + a) for a, b in old_layout.PARTS.items())):
+            if name.startswith(today):
+                name = first + name[len(today):]
+        for stream in ("future", "action"):
+            name = name.replace(f"inputs.{stream}.linear.", f"inputs.{stream}.").replace("norms.shared.", "norm.")
+            name = name.replace(f"{stream}.linear", stream)
+        if ".positions." in name:
+            value = value[0] - kinds[old_layout.SEGMENTS.index(name.rpartition(".")[2])]
+        old[name] = value
+    old[f"{root}kind.weight"] = kinds
+    every = (*old_layout.CONDITIONS, "future", "action")
+    flow = {"class": "FlowMatching", "predict": "data", "power": 1.5, "steps": 5}
+    settings = {"class": "Streams", "coupling": {
+        "class": "Coupling", "networks": [every], "levels": "independent", "teacher_noise": 0.0,
+        "reads": {name: old_layout.CONDITIONS for name in old_layout.CONDITIONS} | {"future": every, "action": every}},
+        "representation": {"class": "ConvAutoencoder", "latent": 8, "channels": 24}, "future": flow, "action": flow, "experts": {},
+        "width": 32, "depth": 2, "heads": 4, "history": 1, "chunk": 8, "offsets": [4, 8], "play_weight": 2.0,
+        "action_weight": 3.0, "shift": 3, "tied": 0.5, "corners": 0.2}
+    checkpoint.save(folder, old, made, task_spec, {"stage": "done", "step": 1, "seed": 0})
+    edit_header(folder, lambda h: (h.update(format=checkpoint.FIRST), h["recipe"].update(model=settings)))
+    return model
+
+
+def test_a_model_of_the_first_layout_answers_as_before(tmp_path):
+    model = as_first_layout(tmp_path / "model", small_spec()).eval()
+    read = checkpoint.load_model(tmp_path / "model")
+    context, action = random_context(), torch.rand(3, 8, 4)
+    for given, want in ((Given(), {"future", "action"}), (Given(action=action), {"future"})):
+        with torch.inference_mode():
+            one, other = (m.predict(context, given, want, [1, 2, 3]) for m in (model, read))
+        for a, b in ((one.future, other.future), (one.action, other.action)):
+            if a is not None:
+                torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    edit_header(tmp_path / "model", lambda h: h["recipe"]["model"].pop("coupling"))
+    with pytest.raises(CheckpointError, match="first layout"):
+        checkpoint.load_model(tmp_path / "model")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from helpers_models import CONTEXT_SIZE, everything, random_batch, random_context, randomise, small_spec
 from wamlab import recipe
+from wamlab.control.policy import ModelPolicy
 from wamlab.errors import SpecError, Unanswerable
 from wamlab.models.session import Session
 from wamlab.parts.streams import Node
@@ -176,3 +178,48 @@ def test_written_nodes_are_those_that_others_read():
         session = Session(model, parts[0].context)
         session.observe(parts[1].context, happened(parts[0]))
     assert {node for node in session.memories[0].slots if node.chunk == 0} == {Node("future", "clean", 0), Node("state", "", 0)}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_session_that_goes_on_says_what_one_made_from_scratch_says(name):
+    """Along an episode, deciding at every chunk's end, or in between; beyond the window it begins anew."""
+    model = build(name)
+    g = torch.Generator().manual_seed(0)
+    spec = model.task_spec
+    seen = [{"frames": {"main": torch.randint(0, 256, (32, 32, 3), dtype=torch.uint8, generator=g).numpy()},
+             "state": torch.randn(3, generator=g).numpy()} for _ in range(model.chunk * model.chunks + 13)]
+    query = max(model.answers(), key=lambda q: (len(q.sought), str(q)))
+    going, chunks = ModelPolicy(model, query.sought), []
+    going.reset(3)
+    for step, observation in enumerate(seen):
+        going.observe(observation)
+        if step % model.chunk in (0, 4):
+            fresh = ModelPolicy(model, query.sought)
+            fresh.reset(3)
+            for earlier in seen[: step + 1]:
+                fresh.observe(earlier)
+            if step % model.chunk == 0:
+                one, other = going.decide(observation, spec.instruction), fresh.decide(observation, spec.instruction)
+                np.testing.assert_allclose(one.action, other.action, rtol=1e-3, atol=1e-4)
+                chunks.append(going._session.chunk)
+            else:
+                fresh.decide(observation, spec.instruction)
+    assert chunks == [*range(model.chunks), *range(2)]
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_what_was_seen_before_matters_and_decisions_between_chunks_remember_too(name):
+    model = build(name)
+    g = torch.Generator().manual_seed(0)
+    query = max(model.answers(), key=lambda q: (len(q.sought), str(q)))
+    frames = torch.randint(0, 256, (13, 32, 32, 3), dtype=torch.uint8, generator=g).numpy()
+    found = []
+    for spoilt in (None, 4, 8):  # 4 is now - 8: where the chunk that is remembered starts; 8 is its first offset
+        policy = ModelPolicy(model, query.sought)
+        policy.reset(0)
+        for step in range(13):
+            frame = 255 - frames[step] if step == spoilt else frames[step]
+            policy.observe({"frames": {"main": frame}, "state": np.zeros(3, np.float32)})
+        found.append(policy.decide({}, "push it").action)
+        assert policy._session.chunk == 1
+    assert not np.array_equal(found[0], found[1]) and not np.array_equal(found[0], found[2])

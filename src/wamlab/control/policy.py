@@ -15,8 +15,8 @@ from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
 from ..errors import SpecError, Unanswerable
-from ..models.base import WorldActionModel
-from ..types import Context, Query, as_image
+from ..models.base import Running, WorldActionModel
+from ..types import Context, Given, Query, as_image
 
 Observation = Mapping[str, Any]
 """{"frames": {camera: uint8 [h, w, 3]}, "state": float32 [P]}"""
@@ -52,7 +52,7 @@ class Policy(Protocol):
 
 class Witness:
     """What a model gets to see of an episode: the last `model.history` observations, the first one repeated at the start,
-    exactly as in training windows."""
+    exactly as in training windows; and of what came before, as many whole chunks as it was trained to remember."""
 
     def __init__(self, model: WorldActionModel):
         self.model = model.eval()
@@ -60,24 +60,50 @@ class Witness:
 
     def reset(self, seed: int) -> None:
         self._seed, self._step = seed, -1
-        self._seen: deque[Observation] = deque(maxlen=self.model.history)
+        self._seen: deque[Observation] = deque(maxlen=self.model.history + (self.model.chunks - 1) * self.model.chunk)
+        self._session: Running | None = None
+        self._stood, self._told = -1, ""
 
     def observe(self, observation: Observation) -> None:
         self._check(observation)
-        if self._step < 0:
-            self._seen.extend([observation] * self.model.history)
         self._seen.append(observation)
         self._step += 1
 
-    def situation(self, instruction: str) -> tuple[Context, list[int]]:
-        """What the model sees now, and the seed of the decision that is due."""
-        camera = self.model.task_spec.cameras[0]
-        frames = np.stack([seen["frames"][camera] for seen in self._seen])
-        state = np.stack([seen["state"] for seen in self._seen]).astype(np.float32)
-        device = next((p.device for p in self.model.parameters()), torch.device("cpu"))
-        context = Context(torch.from_numpy(frames).movedim(-1, -3)[None].contiguous().to(device),
-                          torch.from_numpy(state)[None].to(device), (instruction,))
+    def situation(self, instruction: str, back: int = 0) -> tuple[Context, list[int]]:
+        """What the model saw `back` steps ago (default: what it sees now), and the seed of the decision that is due."""
+        camera, last = self.model.task_spec.cameras[0], len(self._seen) - 1 - back
+        rows = [self._seen[max(last - i, 0)] for i in reversed(range(self.model.history))]
+        frames = np.stack([seen["frames"][camera] for seen in rows])
+        state = np.stack([seen["state"] for seen in rows]).astype(np.float32)
+        context = Context(torch.from_numpy(frames).movedim(-1, -3)[None].contiguous().to(self._device),
+                          torch.from_numpy(state)[None].to(self._device), (instruction,))
         return context, [decision_seed(self._seed, self._step)]
+
+    @property
+    def _device(self) -> torch.device:
+        return next((p.device for p in self.model.parameters()), torch.device("cpu"))
+
+    def session(self, instruction: str) -> Running:
+        """The model's session, standing at now. One that stood a chunk ago goes on; otherwise it is made from what was seen:
+        slower, but the same. It remembers whole chunks, and begins anew when it is full."""
+        chunk, remembered = self.model.chunk, (self._step // self.model.chunk) % self.model.chunks
+        if self._session is not None and instruction == self._told and self._step - self._stood == chunk and remembered:
+            self._session.observe(self.situation(instruction)[0], self._happened(0))
+        else:
+            self._session = self.model.session(self.situation(instruction, remembered * chunk)[0])
+            for left in reversed(range(remembered)):
+                self._session.observe(self.situation(instruction, left * chunk)[0], self._happened(left * chunk))
+        self._stood, self._told = self._step, instruction
+        return self._session
+
+    def _happened(self, back: int) -> Given:
+        """What was seen in the chunk that ended `back` steps ago. What was executed nobody told."""
+        camera, end = self.model.task_spec.cameras[0], len(self._seen) - 1 - back
+        places = [end - self.model.chunk + offset for offset in self.model.offsets if offset <= self.model.chunk]
+        if len(places) < len(self.model.offsets) or not places:
+            return Given()
+        frames = np.stack([self._seen[place]["frames"][camera] for place in places])
+        return Given(future=torch.from_numpy(frames).movedim(-1, -3)[None].float().to(self._device) / 255)
 
     def _check(self, observation: Observation) -> None:
         spec = self.model.task_spec
@@ -112,10 +138,9 @@ class ModelPolicy(Witness):
         self.want = frozenset(want)
 
     def decide(self, observation: Observation, instruction: str) -> Decision:
-        context, seeds = self.situation(instruction)
         start = time.perf_counter()
         with torch.inference_mode():
-            answer = self.model.predict(context, want=self.want, seeds=seeds)
+            answer = self.session(instruction).predict(want=self.want, seeds=[decision_seed(self._seed, self._step)])
         seconds = time.perf_counter() - start
         assert answer.action is not None
         imagined = None if answer.future is None else as_image(answer.future[0])

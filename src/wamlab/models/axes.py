@@ -9,7 +9,7 @@ COPIES = {"clean": "clean", "hidden": "un-denoised", "": "yes"}
 
 
 def axes(table: Table) -> dict[str, str]:
-    """future, process, action reads future, future reads action, experts, inference, family."""
+    """family, future, process, action reads future, future reads action, experts, inference."""
     future, action = "future" in table.generated, "action" in table.generated
     reads = "–"
     if future and action:
@@ -27,13 +27,13 @@ def axes(table: Table) -> dict[str, str]:
     main = table.streams["future" if future else "action"]
     assert main.process is not None
     return {
+        "family": family(table),
         "future": main.holds.title if future else "none",
         "process": main.process.title,
         "action reads future": reads,
         "future reads action": ("yes" if table.directly("future", "action") else "no") if future else "–",
         "experts": "separate" if len(table.networks) > 1 else "one" if len(experts) == 1 else "one each",
         "inference": inference,
-        "family": family(table),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -13,6 +14,41 @@ from ..errors import Unanswerable
 from ..parts.codecs import Codec
 from ..spec import TaskSpec
 from ..types import Batch, Context, Given, Prediction, Query
+
+
+@runtime_checkable
+class Running(Protocol):
+    """A situation that goes on: B rows, of which more is seen and asked chunk after chunk. See `models.session`."""
+
+    @property
+    def chunk(self) -> int:
+        """Chunks that are remembered before the one about to happen."""
+        ...
+
+    def predict(self, given: Given | None = None, want: AbstractSet[str] = ...,
+                seeds: Sequence[int] | None = None) -> Prediction:
+        """Answer a question about what is about to happen. Nothing is written."""
+        ...
+
+    def observe(self, context: Context, happened: Given) -> None:
+        """What really happened in the chunk that was about to, and what is seen at its end."""
+        ...
+
+
+class Stateless:
+    """A situation of a model without memory."""
+
+    chunk = 0
+
+    def __init__(self, model: WorldActionModel, context: Context):
+        self.model, self.context = model, context
+
+    def predict(self, given: Given | None = None, want: AbstractSet[str] = frozenset({"future", "action"}),
+                seeds: Sequence[int] | None = None) -> Prediction:
+        return self.model.predict(self.context, given, want, seeds)
+
+    def observe(self, context: Context, happened: Given) -> None:
+        self.context = context
 
 
 class WorldActionModel(nn.Module):
@@ -60,6 +96,10 @@ class WorldActionModel(nn.Module):
     @abstractmethod
     def _predict(self, context: Context, given: Given, query: Query, seeds: Sequence[int]) -> Prediction:
         """The answer to a query that `answers` contains."""
+
+    def session(self, context: Context) -> Running:
+        """A running situation; this one remembers nothing but what is seen now."""
+        return Stateless(self, context)
 
     def predict(self, context: Context, given: Given | None = None,
                 want: AbstractSet[str] = frozenset({"future", "action"}), seeds: Sequence[int] | None = None) -> Prediction:

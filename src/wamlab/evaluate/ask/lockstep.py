@@ -34,9 +34,8 @@ class InStep(ModelPolicy):
 
     def upcoming(self, observation: Observation) -> tuple[list[Observation], int]:
         """What the model will have seen, and the seed of its decision, once `observation` is noted."""
-        seen = [*self._seen, observation]
-        history = self.model.history
-        return ([observation] * history if self._step < 0 else seen[-history:]), decision_seed(self._seed, self._step + 1)
+        seen, history = [*self._seen, observation], self.model.history
+        return ([seen[0]] * history + seen)[-history:], decision_seed(self._seed, self._step + 1)
 
     def decide(self, observation: Observation, instruction: str) -> Decision:
         if self.ready is None:  # out of step, after a rejected action
@@ -99,7 +98,9 @@ def _walk(model: WorldActionModel, worlds: Sequence[Simulator], seeds: Sequence[
 
 
 def _decide(model: WorldActionModel, policies: Sequence[InStep], seen: Sequence[Observation], instruction: str) -> None:
-    """One question for all, answered together; each policy gets its part."""
+    """One question for all, answered together; each policy gets its part. Models that remember are asked one by one."""
+    if model.chunks > 1:
+        return
     told = [policy.upcoming(observation) for policy, observation in zip(policies, seen, strict=True)]
     camera = model.task_spec.cameras[0]
     frames = np.stack([[one["frames"][camera] for one in history] for history, _ in told])
