@@ -243,8 +243,8 @@ def as_first_layout(folder: Path, task_spec) -> dict[str, torch.Tensor]:
     settings = {"class": "Streams", "coupling": {
         "class": "Coupling", "networks": [every], "levels": "independent", "teacher_noise": 0.0,
         "reads": {name: old_layout.CONDITIONS for name in old_layout.CONDITIONS} | {"future": every, "action": every}},
-        "representation": {"class": "ConvAutoencoder", "latent": 8, "channels": 24}, "future": flow, "action": flow, "experts": {},
-        "width": 32, "depth": 2, "heads": 4, "history": 1, "chunk": 8, "offsets": [4, 8], "play_weight": 2.0,
+        "representation": {"class": "ConvAutoencoder", "latent": 8, "channels": 24}, "future": flow, "action": flow,
+        "experts": {}, "width": 32, "depth": 2, "heads": 4, "history": 1, "chunk": 8, "offsets": [4, 8], "play_weight": 2.0,
         "action_weight": 3.0, "shift": 3, "tied": 0.5, "corners": 0.2}
     checkpoint.save(folder, old, made, task_spec, {"stage": "done", "step": 1, "seed": 0})
     edit_header(folder, lambda h: (h.update(format=checkpoint.FIRST), h["recipe"].update(model=settings)))

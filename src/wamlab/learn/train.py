@@ -29,6 +29,7 @@ from ..recipe import Recipe
 from ..types import Batch
 from . import checkpoint
 from .optimise import Fit, one_training
+from .prepare import latents_of, prepare
 
 Progress = Callable[[int, int], None]
 
@@ -84,30 +85,6 @@ class Trainer:
         return self.model.codec.loss(torch.cat([target, other]), torch.cat([reference, reference]))
 
     @torch.no_grad()
-    def freeze_codec(self) -> None:
-        """After the representation is learned: whiten it, encode every frame once, set the scale of the future."""
-        codec = self.model.codec
-        assert codec is not None
-        codec.requires_grad_(False)
-        sample = self.batch(self.windows, np.unique(np.linspace(0, len(self.windows) - 1, 2048).astype(int)))
-        codec.fit(sample.context.frames[:512, -1].float() / 255)
-        self.cache_latents()
-        assert self.model.latents is not None
-        whole = sample.future_mask.all(1) | ~sample.future_mask.all(1).any()  # if no episode is that long: what there is
-        place = sample.frame_index[whole][:, self.model.history - 1 :]
-        latents, known = self.model.latents[place], (sample.has_action & sample.context.known)[whole]
-        states = torch.from_numpy(self.windows.states).to(self.device)[place][known]
-        self.model.fit_motion(latents, sample.action[whole][known], states[:, 1:] - states[:, :1])
-
-    @torch.no_grad()
-    def cache_latents(self) -> None:
-        codec, frames = self.model.codec, self.windows.frames
-        assert codec is not None
-        parts = [codec.encode(torch.from_numpy(np.array(frames[i : i + 256])).to(self.device)
-                              .permute(0, 3, 1, 2).float() / 255) for i in range(0, len(frames), 256)]
-        self.model.latents = torch.cat(parts)
-
-    @torch.no_grad()
     def validate(self, step: int) -> None:
         if not self.held:
             return
@@ -142,10 +119,10 @@ class Trainer:
             fit.adopt_average()
         if stage == "codec":
             tensors = {}
-            self.prepare()
+            prepare(self.model, self.windows, self.sources, self.device)
         elif codec is not None:
             codec.requires_grad_(False)
-            self.cache_latents()
+            self.model.latents = latents_of(codec, self.windows, self.device)
         self.model.train()
         fit = Fit(self.model, training.steps, training.learning_rate, training)
         if stage == "model":
@@ -168,17 +145,6 @@ class Trainer:
     def drop_steps(self, but: Path | None = None) -> None:
         for old in set(self.out.glob("step-*")) - {but}:
             checkpoint.remove(old)
-
-    def prepare(self) -> None:
-        """What is measured on the data before the model's own training starts."""
-        imitable = np.concatenate([source.imitated for source in self.sources])
-        others = np.concatenate([source.others for source in self.sources])
-        even = np.unique(np.linspace(0, len(imitable) - 1, 4096).astype(int))
-        known = np.argsort(~self.windows.has_action[others], kind="stable")[:4096]  # unknown actions last
-        sample = self.batch(self.windows, imitable[even] if len(imitable) else others[known])
-        self.model.fit(sample.action[sample.action_mask], sample.context.state[sample.context.known].flatten(0, 1))
-        if self.model.codec is not None:
-            self.freeze_codec()
 
     def after(self, stage: str, fit: Fit, loss: Tensor, losses: dict[str, Tensor], progress: Progress | None,
               done: int, total: int) -> None:

@@ -1,0 +1,48 @@
+"""What is measured on the data before a model's own training starts: scales, and every frame's latents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.draws import Source
+from ..data.windows import Windows
+from ..models.base import WorldActionModel
+from ..parts.codecs import Codec
+
+
+def prepare(model: WorldActionModel, windows: Windows, sources: Sequence[Source], device: torch.device) -> None:
+    """Set the model's normalisation; where there is a codec, which has been learned by now: freeze and whiten it, encode every
+    frame once, and set the scale of the future."""
+    imitable = np.concatenate([source.imitated for source in sources])
+    others = np.concatenate([source.others for source in sources])
+    even = np.unique(np.linspace(0, len(imitable) - 1, 4096).astype(int))
+    known = np.argsort(~windows.has_action[others], kind="stable")[:4096]  # unknown actions last
+    sample = windows.batch(imitable[even] if len(imitable) else others[known]).to(device)
+    model.fit(sample.action[sample.action_mask], sample.context.state[sample.context.known].flatten(0, 1))
+    if model.codec is not None:
+        _freeze(model, model.codec, windows, device)
+
+
+@torch.no_grad()
+def _freeze(model: WorldActionModel, codec: Codec, windows: Windows, device: torch.device) -> None:
+    codec.requires_grad_(False)
+    sample = windows.batch(np.unique(np.linspace(0, len(windows) - 1, 2048).astype(int))).to(device)
+    codec.fit(sample.context.frames[:512, -1].float() / 255)
+    model.latents = latents_of(codec, windows, device)
+    whole = sample.future_mask.all(1) | ~sample.future_mask.all(1).any()  # if no episode is that long: what there is
+    place = sample.frame_index[whole][:, model.history - 1 :]
+    latents, known = model.latents[place], (sample.has_action & sample.context.known)[whole]
+    states = torch.from_numpy(windows.states).to(device)[place][known]
+    model.fit_motion(latents, sample.action[whole][known], states[:, 1:] - states[:, :1])
+
+
+@torch.no_grad()
+def latents_of(codec: Codec, windows: Windows, device: torch.device) -> Tensor:
+    """What the codec makes of every frame: [N, n, c]."""
+    frames = windows.frames
+    return torch.cat([codec.encode(torch.from_numpy(np.array(frames[i : i + 256])).to(device).permute(0, 3, 1, 2).float() / 255)
+                      for i in range(0, len(frames), 256)])
