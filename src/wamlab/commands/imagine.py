@@ -17,6 +17,8 @@ from ..data.atomic import make_folder, replacing
 from ..data.store import EpisodeStore
 from ..errors import WamError
 from ..evaluate.metrics.visual import psnr, squared_error
+from ..learn.checkpoint import read_header
+from ..learn.diagnosis import unlike
 from ..models.base import WorldActionModel
 from ..report.media import beside, enlarge
 from ..spec import check
@@ -99,6 +101,9 @@ class Command:
                            "or .webp", got=self.out.name)
         model, store = model_of(self.checkpoint, self.recipe), EpisodeStore.open(self.data)
         check(store.task_spec, model.task_spec)
+        sample = [store.load(index, frames=False) for index in store.indices()[:50]]
+        for line in unlike(read_header(self.checkpoint), sample, model.task_spec):
+            say(f"note: unlike the data of training: {line}", stderr=True)
         episode = store[self.episode]
         if not 0 <= self.step < len(episode):
             raise WamError("there is no such step", where="--step", expected=f"0 to {len(episode) - 1}", got=self.step)

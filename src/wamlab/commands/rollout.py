@@ -47,6 +47,8 @@ class Command:
         from ..evaluate.ask.rollout import held_out, rollout
         from ..evaluate.metrics import Evidence, get
         from ..job.run import executor_for
+        from ..learn.checkpoint import read_header
+        from ..learn.diagnosis import unlike
         from .acting import digest
 
         make = partial(executor_for, self.checkpoint, self.execute, self.recipe)
@@ -66,4 +68,6 @@ class Command:
         else:
             interval = f"95 % interval {score.low:.0%} to {score.high:.0%}"
             say(f"{self.task}: solved {score.value:.0%} of {score.n} starts, {interval}")
+            for line in unlike(read_header(self.checkpoint), evidence.episodes or (), store.task_spec):
+                say(f"note: unlike the data of training: {line}")
             say(f"episodes: {self.out}; next: wam eval {self.out}")

@@ -33,6 +33,8 @@ class Fit:
         self.parameters = {k: p for k, p in module.named_parameters() if p.requires_grad}
         self.optimiser = torch.optim.AdamW(self.parameters.values(), lr=peak, betas=(0.9, 0.95),
                                            weight_decay=training.weight_decay)
+        self.unmoved = set(self.parameters)
+        """names of parameters that never had a gradient"""
         self.average = {k: p.detach().clone() for k, p in self.parameters.items()}
 
     def descend(self, loss: Tensor) -> None:
@@ -46,6 +48,8 @@ class Fit:
                            fix="lower the learning rate, or look at the data (wam show DATASET)")
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.unmoved = {name for name in self.unmoved
+                        if (grad := self.parameters[name].grad) is None or not bool(grad.any())}
         if dist.is_initialized():
             for parameter in self.parameters.values():
                 if parameter.grad is None:

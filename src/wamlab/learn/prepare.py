@@ -12,11 +12,13 @@ from ..data.draws import Source
 from ..data.windows import Windows
 from ..models.base import WorldActionModel
 from ..parts.codecs import Codec
+from .diagnosis import statistics
 
 
-def prepare(model: WorldActionModel, windows: Windows, sources: Sequence[Source], device: torch.device) -> None:
-    """Set the model's normalisation; where there is a codec, which has been learned by now: freeze and whiten it, encode every
-    frame once, and set the scale of the future."""
+def prepare(model: WorldActionModel, windows: Windows, sources: Sequence[Source],
+            device: torch.device) -> dict[str, dict[str, list[float]] | None]:
+    """Set the model's normalisation, and return what was measured of "action" and "state". Where there is a codec, which has
+    been learned by now: freeze and whiten it, encode every frame once, and set the scale of the future."""
     imitable = np.concatenate([source.imitated for source in sources])
     others = np.concatenate([source.others for source in sources])
     even = np.unique(np.linspace(0, len(imitable) - 1, 4096).astype(int))
@@ -25,6 +27,8 @@ def prepare(model: WorldActionModel, windows: Windows, sources: Sequence[Source]
     model.fit(sample.action[sample.action_mask], sample.context.state[sample.context.known].flatten(0, 1))
     if model.codec is not None:
         _freeze(model, model.codec, windows, device)
+    return {"action": statistics(sample.action[sample.action_mask].cpu().numpy()),
+            "state": statistics(sample.context.state[sample.context.known].flatten(0, 1).cpu().numpy())}
 
 
 @torch.no_grad()

@@ -28,6 +28,7 @@ from ..ranges import SEED
 from ..recipe import Recipe
 from ..types import Batch
 from . import checkpoint
+from .diagnosis import action_ratio
 from .optimise import Fit, one_training
 from .prepare import latents_of, prepare
 
@@ -52,6 +53,7 @@ class Trainer:
         self.windows = cut(episodes=kept)
         self.data = self.windows.identity(episodes)
         self.held = cut(episodes=held) if any(held) else None
+        self.diagnosis: dict[str, Any] = {}
         self.curves: dict[str, list[list[float]]] = {"codec": [], "train": [], "validation": []}
         self.names: list[str] = []
         self.sources = sources_of(self.windows, self.model.answers(), apart=mixture is not None)
@@ -119,7 +121,7 @@ class Trainer:
             fit.adopt_average()
         if stage == "codec":
             tensors = {}
-            prepare(self.model, self.windows, self.sources, self.device)
+            self.diagnosis["statistics"] = prepare(self.model, self.windows, self.sources, self.device)
         elif codec is not None:
             codec.requires_grad_(False)
             self.model.latents = latents_of(codec, self.windows, self.device)
@@ -127,6 +129,7 @@ class Trainer:
         fit = Fit(self.model, training.steps, training.learning_rate, training)
         if stage == "model":
             fit.restore(tensors, step)
+            fit.unmoved &= set(self.diagnosis.get("unmoved", fit.unmoved))
         else:
             self.keep("model", fit)
         precision = torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
@@ -137,6 +140,8 @@ class Trainer:
             self.after("model", fit, losses["total"], losses, progress, codec_steps + fit.step, total)
         fit.adopt_average()
         self.model.latents = None
+        self.diagnosis["action_ratio"] = action_ratio(self.model, self.held or self.windows, training.batch_size,
+                                                      self.seed, self.device)
         if not dist.is_initialized() or dist.get_rank() == 0:
             checkpoint.save(final, self.model.state_dict(), self.recipe, self.model.task_spec, self.header("done", fit.step))
             self.drop_steps()
@@ -154,6 +159,8 @@ class Trainer:
             name = "codec" if stage == "codec" else "train"
             self.curves[name].append([fit.step, *(round(v.item(), 6) for v in ([loss] if stage == "codec" else
                                       [losses[k] for k in sorted(losses)]))])
+        if stage == "model":
+            self.diagnosis["unmoved"] = sorted(fit.unmoved)
         if stage == "model" and (fit.step % training.validate_every == 0 or last):
             self.validate(fit.step)
         if fit.step % training.checkpoint_every == 0 and not last:
@@ -164,7 +171,7 @@ class Trainer:
     def header(self, stage: str, step: int) -> dict[str, Any]:
         drawn = self.draws["model"].seen(step if stage != "codec" else 0)
         return {"stage": stage, "step": step, "seed": self.seed, "data": self.data, "curves": self.curves, "sources": drawn,
-                "curve_names": self.names, "mixture": to_json(self.mixture)}
+                "curve_names": self.names, "diagnosis": self.diagnosis, "mixture": to_json(self.mixture)}
 
     def keep(self, stage: str, fit: Fit) -> None:
         """Write a checkpoint to go on from, then drop the older ones."""
@@ -193,7 +200,7 @@ class Trainer:
         self.same_run(header, found[-1])
         checkpoint.fill(self.model, {k[6:]: v for k, v in tensors.items() if k.startswith("model/")}, found[-1])
         curves, stage, step = checkpoint.progress(header, found[-1], self.curves)
-        self.curves, self.names = curves, list(header.get("curve_names", []))
+        self.curves, self.names, self.diagnosis = curves, header.get("curve_names", []), dict(header.get("diagnosis", {}))
         return stage, step, {k: v.to(self.device) for k, v in tensors.items()}
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..errors import Unanswerable
 from ..parts.codecs import Codec
 from ..spec import TaskSpec
-from ..types import Batch, Context, Given, Prediction, Query
+from ..types import WORLD_MODEL, Batch, Context, Given, Prediction, Query
 
 
 @runtime_checkable
@@ -75,6 +75,11 @@ class WorldActionModel(nn.Module):
     def codec(self) -> Codec | None:
         """What writes future frames down, if there is such a thing; trained first, then frozen."""
         return None
+
+    @property
+    def reads_actions(self) -> bool:
+        """Whether something that is learned beside the actions depends on them."""
+        return WORLD_MODEL in self.answers()
 
     def fit(self, action: Float[Tensor, "N A"], state: Float[Tensor, "M P"]) -> None:
         """Set normalisation from training data in physical units: known actions and states alone, of which there may be none.

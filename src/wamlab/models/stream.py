@@ -50,6 +50,11 @@ class StreamWAM(WorldActionModel):
     def codec(self) -> Codec | None:
         return next((content.codec for content in self.contents.values() if content.codec is not None), None)
 
+    @property
+    def reads_actions(self) -> bool:
+        return any(node.stream in self.doing for name in self.table.generated if name not in self.doing
+                   for node in self.table.closure(Node(name, "", 0)))
+
     def answers(self) -> frozenset[Query]:
         return self.table.answers
 
