@@ -116,6 +116,33 @@ def test_asking_writes_nothing(name):
             assert all(torch.equal(k, a) and torch.equal(v, b) for (k, v), (a, b) in zip(keys, old[node], strict=True))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_given_is_told_as_finished_and_what_is_left_out_as_absent(name, monkeypatch):
+    model, part = build(name), random_batch(CONTEXT_SIZE)
+    asked, honest = [], model.run
+
+    def watched(number, active, known, *rest, **more):
+        asked.append({node: known.levels.get(node) for node in known.values})
+        return honest(number, active, known, *rest, **more)
+
+    monkeypatch.setattr(model, "run", watched)
+    for query in model.answers():
+        asked.clear()
+        with torch.inference_mode():
+            session = Session(model, part.context)
+            asked.clear()
+            session.predict(given_for(query, part), query.sought)
+        assert asked
+        complete = model.table.complete(query)
+        for levels in asked:
+            for stream in model.table.generated:
+                level = levels[Node(stream, "", 0)] if Node(stream, "", 0) in levels else None
+                if stream in query.given:
+                    assert level is None or (level == 1).all()
+                elif stream not in complete.sought:
+                    assert level is not None and (level == 0).all()
+
+
 @pytest.mark.parametrize("name", LONG)
 def test_a_session_begins_anew_when_its_window_is_full_or_the_instruction_changes(name):
     model = build(name)
