@@ -16,8 +16,8 @@ HERE = Path(__file__).parent
 
 def suite(mutation: str) -> subprocess.CompletedProcess:
     """The tests of table and session, on two recipes that between them use every word."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-o", "addopts=", "-p", "language_mutations", "-p", "no:cacheprovider",
-               "-k", "dreamzero or uwm", "tests/test_table.py", "tests/test_session.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-o", "addopts=", "-p", "language_mutations",
+               "-p", "no:cacheprovider", "-k", "dreamzero or uwm", "tests/test_table.py", "tests/test_session.py"]
     return subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, timeout=900, env=os.environ | {
         "WAMLAB_MUTATION": mutation, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])})
 

@@ -136,7 +136,7 @@ def test_what_is_given_is_told_as_finished_and_what_is_left_out_as_absent(name, 
         complete = model.table.complete(query)
         for levels in asked:
             for stream in model.table.generated:
-                level = levels[Node(stream, "", 0)] if Node(stream, "", 0) in levels else None
+                level = levels.get(Node(stream, "", 0))
                 if stream in query.given:
                     assert level is None or (level == 1).all()
                 elif stream not in complete.sought:
