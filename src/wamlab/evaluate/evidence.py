@@ -1,7 +1,7 @@
 """What was recorded of one model, as metrics see it. Arrays only: no model, no simulator, no torch.
 
 Letters in shapes: N samples, E episodes, C contexts (saved states), K actions tried from each, T offsets (steps
-ahead), D an entity's channels.
+ahead), _ an entity's channels, as many as it has.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Foresight:
     """position in `Evidence.episodes`"""
     chunk: Int[ndarray, "N"]
     """number of the executed chunk, unique over all episodes"""
-    start: Mapping[str, Float[ndarray, "N D"]]
+    start: Mapping[str, Float[ndarray, "N _"]]
     """per entity, at the decision"""
-    imagined: Mapping[str, Float[ndarray, "N D"]]
-    real: Mapping[str, Float[ndarray, "N D"]]
-    ceiling: Mapping[str, Float[ndarray, "N D"]] | None = None
+    imagined: Mapping[str, Float[ndarray, "N _"]]
+    real: Mapping[str, Float[ndarray, "N _"]]
+    ceiling: Mapping[str, Float[ndarray, "N _"]] | None = None
     """what the readout makes of the real frames; None where states are known exactly"""
     imagined_success: Bool[ndarray, "E"] | None = None
     """whether the model ever imagined success within an episode; None if that cannot be read from its frames"""
@@ -56,15 +56,15 @@ class Foresight:
 class Effects:
     """K actions from each of C saved states: what was imagined and what really happens, in state space."""
 
-    start: Mapping[str, Float[ndarray, "C D"]]
-    imagined: Mapping[str, Float[ndarray, "C K T D"]]
-    real: Mapping[str, Float[ndarray, "C K T D"]]
+    start: Mapping[str, Float[ndarray, "C _"]]
+    imagined: Mapping[str, Float[ndarray, "C K T _"]]
+    real: Mapping[str, Float[ndarray, "C K T _"]]
     offsets: tuple[int, ...]
     kinds: tuple[str, ...]
     """names of the K actions: "factual", "null", "dose 0.25"..."""
     strata: tuple[str, ...]
     """per context: "free", "near", "contact" """
-    ceiling: Mapping[str, Float[ndarray, "C K T D"]] | None = None
+    ceiling: Mapping[str, Float[ndarray, "C K T _"]] | None = None
     """what the readout makes of the true frames"""
     noise: Mapping[str, float] = field(default_factory=dict)
     """per entity, the displacement that a readout may see where nothing moves; 0 where states are known exactly"""
@@ -80,16 +80,16 @@ class Effects:
 class Answers:
     """K futures offered to a model in each of C saved states, and what the actions that it answered really did."""
 
-    start: Mapping[str, Float[ndarray, "C D"]]
-    offered: Mapping[str, Float[ndarray, "C K T D"]]
+    start: Mapping[str, Float[ndarray, "C _"]]
+    offered: Mapping[str, Float[ndarray, "C K T _"]]
     """true states of the offered futures"""
-    consequence: Mapping[str, Float[ndarray, "C K T D"]]
+    consequence: Mapping[str, Float[ndarray, "C K T _"]]
     """true states after executing the answers from the restored state"""
     offsets: tuple[int, ...]
     kinds: tuple[str, ...]
     """names of the actions whose futures were offered"""
     strata: tuple[str, ...]
-    controls: Mapping[str, Mapping[str, Float[ndarray, "C T D"]]] = field(default_factory=dict)
+    controls: Mapping[str, Mapping[str, Float[ndarray, "C T _"]]] = field(default_factory=dict)
     """consequences when the model was offered its "own" future, the "swapped" one of another context, a "frozen" one, a
     "sham" (its own with an imperceptible change) or none ("blocked"); those that could not be asked are left out"""
 
@@ -98,21 +98,21 @@ class Answers:
 class Decoded:
     """Futures read as actions by several decoders, and what these actions really did from the restored states."""
 
-    start: Mapping[str, Float[ndarray, "C D"]]
-    imagined: Mapping[str, Float[ndarray, "C K T D"]]
+    start: Mapping[str, Float[ndarray, "C _"]]
+    imagined: Mapping[str, Float[ndarray, "C K T _"]]
     """what the imagined frames show, as they are read"""
-    ceiling: Mapping[str, Float[ndarray, "C K T D"]]
+    ceiling: Mapping[str, Float[ndarray, "C K T _"]]
     """what the true frames show, as they are read"""
-    real: Mapping[str, Float[ndarray, "C K T D"]]
+    real: Mapping[str, Float[ndarray, "C K T _"]]
     true_actions: Float[ndarray, "C K T A"]
     """mean action of each stretch between two shown moments"""
     actions: Mapping[str, Float[ndarray, "C K T A"]]
     """per decoder, of the imagined frames, before they are cut to the limits"""
     ceiling_actions: Mapping[str, Float[ndarray, "C K T A"]]
     """per decoder, of the true frames"""
-    consequence: Mapping[str, Mapping[str, Float[ndarray, "C K T D"]]]
+    consequence: Mapping[str, Mapping[str, Float[ndarray, "C K T _"]]]
     """per decoder, the true states after executing `actions`"""
-    ceiling_consequence: Mapping[str, Mapping[str, Float[ndarray, "C K T D"]]]
+    ceiling_consequence: Mapping[str, Mapping[str, Float[ndarray, "C K T _"]]]
     offsets: tuple[int, ...]
 
 

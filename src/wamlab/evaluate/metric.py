@@ -144,7 +144,7 @@ def sigma(entity: EntitySpec, effect: Float[ndarray, "... D"]) -> float:
     return max(float(np.sqrt(np.mean(effect**2))) if effect.size else 0.0, entity.tolerance)
 
 
-def stacked(spec: TaskSpec, group: str, values: Mapping[str, Float[ndarray, "... D"]], scales: Mapping[str, float]) -> ndarray:
+def stacked(spec: TaskSpec, group: str, values: Mapping[str, Float[ndarray, "... _"]], scales: Mapping[str, float]) -> ndarray:
     """The positions of all entities of a group side by side, each in its own sigma: [..., sum of D]."""
     chosen = entities(spec, group, values)
     return np.concatenate([values[e.name][..., :positions(e)] / scales[e.name] for e in chosen], axis=-1)

@@ -74,7 +74,7 @@ class Branches:
     context_frames: UInt8[ndarray, "C history h w 3"]
     """main camera, the last one shows the saved state"""
     context_state: Float32[ndarray, "C history P"]
-    truth: Mapping[str, Float64[ndarray, "C K H1 D"]]
+    truth: Mapping[str, Float64[ndarray, "C K H1 _"]]
     """per entity, H + 1 states; the first is the saved one"""
     success: Bool[ndarray, "C K H1"]
     """whether the task's condition held; False for the saved state itself"""

@@ -20,7 +20,7 @@ from ..metric import GROUPS, positions
 from .actions import STANDARD, action_set
 
 CHOICES = ("truth", "imagination", "chance")
-States = Mapping[str, Float[ndarray, "K D"]]
+States = Mapping[str, Float[ndarray, "K _"]]
 
 
 class Chooser(Witness):

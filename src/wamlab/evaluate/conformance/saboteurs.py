@@ -18,7 +18,7 @@ from ...errors import UnknownName
 from ...spec import TaskSpec
 from ..metric import GROUPS, Effects
 
-States = Mapping[str, Float[ndarray, "C K T D"]]
+States = Mapping[str, Float[ndarray, "C K T _"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class Truth:
     """What a saboteur may know: everything."""
 
     spec: TaskSpec
-    start: Mapping[str, Float[ndarray, "C 1 1 D"]]
+    start: Mapping[str, Float[ndarray, "C 1 1 _"]]
     real: States
     generator: np.random.Generator
 
