@@ -15,10 +15,10 @@ from wamlab.data.sealed import seal, unseal
 from wamlab.models.base import WorldActionModel
 from wamlab.models.knowledge import Known
 from wamlab.models.stream import StreamWAM
-from wamlab.parts.representations import Moment
+from wamlab.models.training import moment_of
 from wamlab.parts.streams import ONCE, Node
 from wamlab.spec import ActionSpec, TaskSpec
-from wamlab.types import Batch, Context
+from wamlab.types import Batch, Context, Given, Query
 
 CONTEXT_SIZE = 3
 
@@ -44,15 +44,24 @@ def random_batch(size: int = 6, action_seed: int = 1, imitate: bool = True, chun
         parts.append(Batch(random_context(size, 100 * chunk + 1000 * seed),
                            torch.randint(0, 256, (size, 2, 3, 32, 32), dtype=torch.uint8, generator=g),
                            yes[:, :2], torch.rand(size, 8, 4, generator=h) * 2 - 1, yes,
-                           torch.full((size,), imitate), torch.zeros(size, 3, dtype=torch.int64)))
+                           torch.full((size,), imitate), torch.zeros(size, 3, dtype=torch.int64),
+                           torch.randn(size, 2, 3, generator=g), torch.randint(0, 40, (size,), generator=g).float()))
     return replace(parts[0], later=tuple(parts[1:]))
+
+
+def given_for(model: StreamWAM, query: Query, part: Batch) -> Given:
+    """What a question gives, as it is in a chunk of a batch."""
+    moment = moment_of(part)
+    others = {name: model.contents[name].decode(model.contents[name].encode(moment), moment)
+              for name in sorted(query.given - {"future", "action"})}
+    return Given(moment.future if query.future == "given" else None, moment.action if query.action == "given" else None, others)
 
 
 def everything(model: StreamWAM, batch: Batch, seed: int = 0) -> Known:
     """All that a training pass may be shown: noisy streams, finished copies, random hidden states; nothing is disturbed."""
     known = Known()
     for chunk, part in enumerate(batch.chunks()):
-        moment = Moment(part.context, part.future.float() / 255, part.action)
+        moment = moment_of(part)
         for place in ([ONCE] if chunk == 0 else []) + [chunk]:
             model.observed(known, moment, place)
         for name in model.table.generated:

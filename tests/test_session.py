@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers_models import CONTEXT_SIZE, everything, random_batch, random_context, randomise, small_spec
+from helpers_models import CONTEXT_SIZE, everything, given_for, random_batch, random_context, randomise, small_spec
 from wamlab import recipe
 from wamlab.control.policy import ModelPolicy
 from wamlab.errors import SpecError, Unanswerable
@@ -27,11 +27,6 @@ def build(name: str):
 
 def happened(part) -> Given:
     return Given(part.future.float() / 255, part.action)
-
-
-def given_for(query, part) -> Given:
-    return Given(part.future.float() / 255 if query.future == "given" else None,
-                 part.action if query.action == "given" else None)
 
 
 def answers_of(prediction) -> list[torch.Tensor]:
@@ -67,7 +62,8 @@ def test_the_cache_changes_nothing(name):
         for query in model.answers():
             fast, slow = (Session(model, parts[0].context, use_cache=on) for on in (True, False))
             for chunk in range(model.chunks):
-                one, other = (s.predict(given_for(query, parts[chunk]), query.sought, [1] * CONTEXT_SIZE) for s in (fast, slow))
+                given = given_for(model, query, parts[chunk])
+                one, other = (s.predict(given, query.sought, [1] * CONTEXT_SIZE) for s in (fast, slow))
                 for a, b in zip(answers_of(one), answers_of(other), strict=True):
                     torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
                 for s in (fast, slow):
@@ -91,7 +87,8 @@ def test_reality_overwrites_imagination_to_the_bit(name):
         assert corrected.chunk == 2 and corrected.real == [False, False]
         corrected.observe(parts[1].context, happened(parts[0]), chunk=0)
         assert corrected.chunk == 1 and corrected.real == [True]
-        a, b, c = (answers_of(s.predict(given_for(query, parts[1]), query.sought)) for s in (straight, corrected, dreaming))
+        given = given_for(model, query, parts[1])
+        a, b, c = (answers_of(s.predict(given, query.sought)) for s in (straight, corrected, dreaming))
     assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
     assert any(not torch.equal(x, y) for x, y in zip(a, c, strict=True))
 
@@ -106,8 +103,8 @@ def test_asking_writes_nothing(name):
         told, chunk = dict(session.known.values), session.chunk
         query = max(model.answers(), key=lambda q: (len(q.sought), str(q)))
         part = random_batch(CONTEXT_SIZE).chunks()[0]
-        first = answers_of(session.predict(given_for(query, part), query.sought))
-        again = answers_of(session.predict(given_for(query, part), query.sought))
+        first = answers_of(session.predict(given_for(model, query, part), query.sought))
+        again = answers_of(session.predict(given_for(model, query, part), query.sought))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert session.chunk == chunk and session.known.values.keys() == told.keys()
     for memory, old in zip(session.memories, before, strict=True):

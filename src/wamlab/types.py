@@ -10,7 +10,7 @@ actions has T + 1 observations.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,10 @@ class Batch:
     """True where the actions are an expert's undisturbed ones; others teach dynamics only"""
     frame_index: Int64[Tensor, "B H_plus_F"]
     """position of each context and future frame in the dataset's frame cache, to look up cached latents"""
+    future_state: Float32[Tensor, "B F P"] | None = None
+    """proprioception at the future offsets; it means something where `future_mask` and `context.known`"""
+    to_success: Float32[Tensor, "B"] | None = None
+    """steps from the chunk's end to the first success, at least 0; inf: none is on record; NaN: nobody said"""
     later: tuple[Batch, ...] = ()
     """the chunks that follow, each as a batch of its own: its start is the end of the one before"""
 
@@ -112,9 +116,9 @@ class Batch:
         return self.action_mask[:, 0]
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(self.context.to(device), self.future.to(device), self.future_mask.to(device), self.action.to(device),
-                     self.action_mask.to(device), self.imitate.to(device), self.frame_index.to(device),
-                     tuple(part.to(device) for part in self.later))
+        parts = vars(self).items()
+        moved: dict[str, Any] = {name: value.to(device) for name, value in parts if isinstance(value, Tensor | Context)}
+        return replace(self, **moved, later=tuple(part.to(device) for part in self.later))
 
 
 @dataclass(frozen=True, eq=False)

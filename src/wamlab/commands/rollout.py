@@ -22,6 +22,7 @@ class Command:
 
     examples:
       wam rollout checkpoints/uwm/model metaworld/drawer-open --episodes 25 --out rollouts/uwm
+      wam rollout checkpoints/cosmos_policy/model pushworld --best-of 8 --out rollouts/planned
       wam rollout checkpoints/mine/model pushworld --recipe my_wam.py --out rollouts/mine
       wam rollout checkpoints/mine/model my_simulator.py:MyWorld --out rollouts/mine
     """
@@ -36,6 +37,8 @@ class Command:
     """starts"""
     execute: Count = 4
     """actions executed of each predicted chunk before the model decides again"""
+    best_of: Count = 1
+    """answers per decision, of which the one is done that the model values most; needs a model that says values"""
     recipe: str | None = None
     """file of the recipe, where it is not part of the package"""
     workers: Workers = 2
@@ -51,11 +54,12 @@ class Command:
         from ..learn.diagnosis import unlike
         from .acting import digest
 
-        make = partial(executor_for, self.checkpoint, self.execute, self.recipe)
+        make = partial(executor_for, self.checkpoint, self.execute, self.recipe, self.best_of)
         executor = make()  # here, so that what is wrong with the checkpoint is said before any process starts
         with progress(f"rollout {self.task}") as tick:
             store = rollout(make, self.task, held_out(self.episodes), self.out, workers=self.workers, progress=tick,
-                            provenance={"checkpoint": digest(self.checkpoint), "execute": self.execute},
+                            provenance={"checkpoint": digest(self.checkpoint), "execute": self.execute}
+                            | ({"best_of": self.best_of} if self.best_of > 1 else {}),
                             expects=executor.expects)
         evidence = Evidence(self.checkpoint.name, store.task_spec,
                             tuple(store.load(index, frames=False) for index in range(self.episodes)))

@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from ..errors import SpecError, Unanswerable
 from ..models.base import Running, WorldActionModel
-from ..types import Context, Given, Query, as_image
+from ..types import Context, Given, Prediction, Query, as_image
 
 Observation = Mapping[str, Any]
 """{"frames": {camera: uint8 [h, w, 3]}, "state": float32 [P]}"""
@@ -140,12 +140,16 @@ class ModelPolicy(Witness):
     def decide(self, observation: Observation, instruction: str) -> Decision:
         start = time.perf_counter()
         with torch.inference_mode():
-            answer = self.session(instruction).predict(want=self.want, seeds=[decision_seed(self._seed, self._step)])
+            answer = self.answer(self.session(instruction), decision_seed(self._seed, self._step))
         seconds = time.perf_counter() - start
         assert answer.action is not None
         imagined = None if answer.future is None else as_image(answer.future[0])
         return Decision(answer.action[0].float().cpu().numpy(), self.model.offsets if imagined is not None else (), imagined,
                         {**answer.timings, "predict": seconds})
+
+
+    def answer(self, session: Running, seed: int) -> Prediction:
+        return session.predict(want=self.want, seeds=[seed])
 
 
 class ReplayPolicy:

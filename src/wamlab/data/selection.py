@@ -48,6 +48,13 @@ def chosen(stores: Sequence[EpisodeStore], where: Sequence[tuple[int, int]],
     return np.array([pair in wanted for pair in where], bool)
 
 
+def first_success(record: Episode) -> float:
+    """The first observation at which the task's condition holds; inf: none, NaN: nobody said."""
+    if not record.outcome_known:
+        return np.nan
+    return float(np.argmax(record.success)) if record.success.any() else np.inf
+
+
 def gather_truth(records: Sequence[Episode], name: str) -> Float64[ndarray, "N D"]:
     """One entity's numbers for every frame; NaN where an episode does not report it.
 

@@ -6,6 +6,7 @@ For a window at step t of an episode with T actions (t = 0 .. T-1), H history fr
     action    actions t .. t+K-1           past the end: the last action repeated, mask False
     future    observations t+o             past the end: the last observation repeated, mask False
     instruction  the one that holds at observation t
+    success   steps from observation t+K to the episode's first success; unknown where the outcome is
 
 `action[t]` leaves observation t and leads to observation t+1. Nothing crosses an episode. A window with an action that is
 unknown counts as one without actions: its whole mask is False.
@@ -25,7 +26,7 @@ from torch import Tensor
 from ..errors import DataError, SpecError, WamError
 from ..types import Batch, Context
 from .cache import Progress, open_frames
-from .selection import all_within, chosen, common_spec, gather_truth, identity
+from .selection import all_within, chosen, common_spec, first_success, gather_truth, identity
 from .store import EpisodeStore
 
 
@@ -103,6 +104,7 @@ class Windows:
         self.imitate = all_within([self._imitated], start, end)
         self.has_action = all_within([self._known], start, end)
         self._has_state = np.array([record.has_state for record in records], bool)
+        self._success = np.array([first_success(record) for record in records], np.float32)
 
     def __len__(self) -> int:
         return len(self._step)
@@ -153,7 +155,9 @@ class Windows:
         return Batch(
             context=context, future=pictures[:, self.history:], future_mask=torch.from_numpy(ahead <= length[:, None]),
             action=torch.from_numpy(actions), action_mask=torch.from_numpy(action_mask),
-            imitate=torch.from_numpy(imitate), frame_index=torch.from_numpy(position))
+            imitate=torch.from_numpy(imitate), frame_index=torch.from_numpy(position),
+            future_state=torch.from_numpy(self.states[position[:, self.history:]]),
+            to_success=torch.from_numpy(np.maximum(self._success[episode] - (step + self.chunk).astype(np.float32), 0)))
 
     def _chunk(self, episode: Int64[ndarray, "B"], step: Int64[ndarray, "B"]) \
             -> tuple[Float32[ndarray, "B K A"], Bool[ndarray, "B K"], Bool[ndarray, "B"]]:

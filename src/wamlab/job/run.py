@@ -19,6 +19,7 @@ from ..config import to_json
 from ..control.collect import collect
 from ..control.executor import Executor
 from ..control.gate import Gate
+from ..control.planning import BestOf
 from ..control.policy import ModelPolicy
 from ..data.atomic import alone_in
 from ..data.store import EpisodeStore, store_name
@@ -45,10 +46,11 @@ from .chores import (
 from .run_config import RunConfig
 
 
-def executor_for(folder: Path, execute: int = 4, recipe_name: str | None = None) -> Executor:
-    """A trained model ready to act."""
+def executor_for(folder: Path, execute: int = 4, recipe_name: str | None = None, best_of: int = 1) -> Executor:
+    """A trained model ready to act; of so many answers, as the one that it values most says."""
     model = checkpoint.load_model(folder, recipe.load(recipe_name) if recipe_name else None)
-    return Executor(ModelPolicy(model, wanted(model)), Gate(model.task_spec.action), execute, expects=model.task_spec)
+    policy = ModelPolicy(model, wanted(model)) if best_of == 1 else BestOf(model, best_of, wanted(model))
+    return Executor(policy, Gate(model.task_spec.action), execute, expects=model.task_spec)
 
 
 def alike(tasks: Sequence[str]) -> None:

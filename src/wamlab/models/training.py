@@ -20,17 +20,24 @@ if TYPE_CHECKING:
     from .stream import StreamWAM
 
 
+def moment_of(part: Batch, latents: Tensor | None = None) -> Moment:
+    """One chunk of a training batch with all that is known of it; frames are left out where their latents are cached."""
+    others = {}
+    if part.future_state is not None and part.future_mask.shape[1]:
+        reached = part.future_mask[:, -1:] & part.context.known[:, None]
+        others["after"] = torch.where(reached, part.future_state[:, -1], torch.nan)
+    if part.to_success is not None:
+        others["to_success"] = part.to_success
+    future = part.future.float() / 255 if latents is None else None
+    return Moment(part.context, future, part.action, latents, others)
+
+
 @torch.no_grad()
 def moments(model: StreamWAM, batch: Batch) -> list[Moment]:
-    """The chunks of a training batch; frames are left out where their latents are cached."""
-    found = []
-    for part in batch.chunks():
-        if model.latents is not None:
-            latents = model.latents[part.frame_index[:, model.history - 1 :]]
-            found.append(Moment(part.context, None, part.action, latents))
-        else:
-            found.append(Moment(part.context, part.future.float() / 255, part.action))
-    return found
+    """The chunks of a training batch."""
+    cached = model.latents
+    return [moment_of(part, None if cached is None else cached[part.frame_index[:, model.history - 1 :]])
+            for part in batch.chunks()]
 
 
 def loss(model: StreamWAM, batch: Batch, seed: int) -> dict[str, Tensor]:
@@ -40,7 +47,8 @@ def loss(model: StreamWAM, batch: Batch, seed: int) -> dict[str, Tensor]:
     levels = training_levels(table, model.doing, torch.stack([part.imitate for part in parts], 1),
                              torch.stack([part.has_action for part in parts], 1), generator, tied=model.config.tied,
                              corners=model.config.corners)
-    levels = {node: level.to(device) for node, level in levels.items()}
+    # What is unknown is absent.
+    levels = {node: level.to(device) * model.contents[node.stream].known(times[node.chunk]) for node, level in levels.items()}
     known, data, noise = Known(), {}, {}
     for node in levels:
         process, content, moment = model.process(node.stream), model.contents[node.stream], times[node.chunk]

@@ -44,7 +44,7 @@ class Table:
     clock: Literal["independent", "shared"] = "independent"
     """whether training draws the streams' levels apart (then each can be given or absent) or as one"""
     practice: tuple[Query, ...] = ()
-    """questions that training poses beside what the clock covers"""
+    """questions that training poses beside what the clock covers, equally often; one that stands twice, twice as often"""
 
     def __post_init__(self) -> None:
         check(self)

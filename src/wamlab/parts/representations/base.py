@@ -44,7 +44,7 @@ class Moment:
     latents: Tensor | None = None
     """[B, 1 + F, n, c]: what the codec makes of the frame at the start and of the future ones, where it is cached"""
     others: Mapping[str, Tensor] = field(default_factory=dict)
-    """further signals by name, in physical units"""
+    """further signals by name, in physical units; NaN where they are unknown"""
 
 
 class Embedding(nn.Module):
@@ -118,7 +118,10 @@ class Representation(Protocol):
 
     ahead: ClassVar[bool]
     """it tells of what lies ahead of the chunk's start"""
-    doing: ClassVar[bool]
-    """it tells what is done: learned only from what is worth imitating"""
+
+    @property
+    def doing(self) -> bool:
+        """It tells what is done: learned only from what is worth imitating."""
+        ...
 
     def build(self, site: Site) -> Content: ...
