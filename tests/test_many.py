@@ -1,6 +1,8 @@
 """Size: what is checked a thousand times is wrong by chance sometimes, and what is compared in pairs grows too fast."""
 
+import json
 import time
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -130,3 +132,19 @@ def test_a_card_of_many_records(contexts, seconds, tmp_path):
     card = reading.load(path).card()
     assert card.find("cc.robot").n == contexts and card.find("f2a.object").value > 0.9
     assert time.process_time() - start < seconds
+
+
+def test_records_take_a_few_times_their_file(tmp_path):
+    """At most, while they are read; and less than the file is when they have been."""
+    path = tmp_path / "r.jsonl"
+    many_records(path, 100)
+    reading.load(path)  # what is imported and cached once does not count
+    tracemalloc.start()
+    try:
+        kept = reading.load(path)
+        now, peak = tracemalloc.get_traced_memory()
+        assert kept.evidence.effects is not None and peak < 4 * path.stat().st_size and now < path.stat().st_size
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        assert len(rows) and tracemalloc.get_traced_memory()[0] - now > 2 * path.stat().st_size, "the control: lines as objects"
+    finally:
+        tracemalloc.stop()

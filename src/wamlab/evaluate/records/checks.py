@@ -55,20 +55,22 @@ def check(sheet: Sheet, effects: Effects | None, late: Effects | None, answers: 
 def _gaps(sheet: Sheet) -> None:
     """What is said to be missing must not be there."""
     there = {"effects": "effect", "answers": "answer", "foresight": "plan", "episodes": "episode"}
-    found = {need: sheet.lines[kind] for need, kind in there.items()}
-    found["trials"] = [line for line in sheet.lines["trial"] if "solved" in line.table]
-    for need, lines in found.items():
-        if need in sheet.missing and lines:
+    found: dict[str, Line | None] = {need: next(iter(sheet.lines[kind]), None) for need, kind in there.items()}
+    found["trials"] = next((line for line in sheet.lines["trial"] if "solved" in line.table), None)
+    for need, line in found.items():
+        if need in sheet.missing and line is not None:
             raise sheet.head.fault(f"{need} are said to be missing but are told", "missing", f"no reason for {need}",
-                                   f"{sheet.missing[need]!r}, and {lines[0].where}", "leave out the reason, or the records")
+                                   f"{sheet.missing[need]!r}, and {line.where}", "leave out the reason, or the records")
     if sheet.imagines is False and sheet.lines["plan"]:
         raise sheet.head.fault("a model that imagines nothing when it acts has no plans", "imagines", "true, or no plans",
                                f"false, and {sheet.lines['plan'][0].where}", "say true, or leave out the plans")
 
 
 def _contexts(sheet: Sheet, kinds: Sequence[str]) -> None:
-    names = {kind: {line.word("context"): line for line in reversed(sheet.lines[kind])}
-             for kind in kinds if kind in ("effect", "answer")}
+    names: dict[str, dict[str, int]] = {kind: {} for kind in kinds if kind in ("effect", "answer")}
+    for kind, found in names.items():
+        for number, (name,) in enumerate(sheet.lines[kind].words("context")):
+            found.setdefault(name, number)
     for kind, found in names.items():
         if len(found) != sheet.terms.contexts:
             raise sheet.head.fault(f"the records of kind {kind} are not of as many contexts as stated", "contexts", len(found),
@@ -76,8 +78,8 @@ def _contexts(sheet: Sheet, kinds: Sequence[str]) -> None:
                                    "where the model failed")
     if len(names) == 2:
         for name in sorted(names["answer"].keys() - names["effect"].keys()):
-            raise names["answer"][name].fault("an answer in a context without effects", "context", "a context of the effects",
-                                              name)
+            raise sheet.lines["answer"][names["answer"][name]].fault("an answer in a context without effects", "context",
+                                                                     "a context of the effects", name)
 
 
 def _units(sheet: Sheet, effects: Effects | None, late: Effects | None, answers: Answers | None,
@@ -107,73 +109,66 @@ def _moves(start: Moves, real: Moves) -> Moves:
     return {name: value - start[name][:, None, None] for name, value in real.items()}
 
 
-def _table(lines: Sequence[Line], side: str) -> ndarray:
-    """One side of some lines, which were all read: starts [L, W] or futures [rows, W], entities side by side."""
-    found = [line.table[side] for line in lines]
-    return np.stack(found) if side == "start" else np.concatenate(found)
-
-
 def _near(sheet: Sheet, kind: str, units: Mapping[str, float]) -> None:
     lines, edges = sheet.lines[kind], np.cumsum([0, *(len(e.channels) for e in sheet.spec.entities)])
     for side in SIDES[kind]:
-        told = [line for line in lines if side in line.table]
-        if not told:
+        states = lines.states[side]
+        if not len(states.block):
             continue
-        owner = np.repeat(np.arange(len(told)), [len(line.table[side]) for line in told])
-        away = np.abs(_table(told, side) - _table(told, "start")[owner])
+        owner = np.repeat(np.arange(len(lines)), states.count)
+        away = np.abs(states.block - lines.states["start"].rows(owner))
         for entity, edge in zip(sheet.spec.entities, edges, strict=False):
             far = away[:, edge:edge + positions(entity)].max(1)
             if far.max() > FAR * units[entity.name]:
                 row = int((far > FAR * units[entity.name]).argmax())
-                raise told[owner[row]].fault(
+                raise lines[owner[row]].fault(
                     f"{side} of {entity.name} is out of this world", side, f"within {FAR:g} sigma of its start",
                     f"{far[row]:g} away, with sigma {units[entity.name]:g}", "mend the state, or its unit")
 
 
 def _copies(sheet: Sheet, kind: str) -> None:
     """The same numbers under another name are no further unit of the statistics."""
-    owner, part = OWNER[kind]
-    groups: dict[str, dict[str, Line]] = {}
-    for line in sheet.lines[kind]:
-        parts = groups.setdefault(line.word(owner), {})
-        if line.word(part) in parts:
-            raise line.fault(f"{owner} {line.word(owner)} tells its {part} {line.word(part)} twice", part, "each once",
-                             f"again as on {parts[line.word(part)].where}", "leave one out")
-        parts[line.word(part)] = line
+    (owner, part), lines = OWNER[kind], sheet.lines[kind]
+    groups: dict[str, dict[str, int]] = {}
+    for number, (name, key) in enumerate(lines.words(owner, part)):
+        parts = groups.setdefault(name, {})
+        if key in parts:
+            raise lines[number].fault(f"{owner} {name} tells its {part} {key} twice", part, "each once",
+                                      f"again as on {lines[parts[key]].where}", "leave one out")
+        parts[key] = number
     unit = np.concatenate([np.full(len(e.channels), SAME * e.tolerance) for e in sheet.spec.entities])
-    sides = ("start", *(side for side in SIDES[kind] if side != "ceiling"))
+    sides = [lines.states[side] for side in ("start", *SIDES[kind]) if side != "ceiling"]
     seen: dict[bytes, str] = {}
     for name, parts in groups.items():
-        lines = list(parts.values()) if kind == "plan" else [parts[key] for key in sorted(parts)]
-        numbers = np.concatenate([np.atleast_2d(line.table[side]) for line in lines for side in sides if side in line.table])
-        content = blake2b((np.round(numbers / unit) + 0.0).tobytes(), digest_size=16).digest()
+        numbers = np.array(list(parts.values()) if kind == "plan" else [parts[key] for key in sorted(parts)])
+        told = np.concatenate([states.rows(numbers) for states in sides])
+        content = blake2b((np.round(told / unit) + 0.0).tobytes(), digest_size=16).digest()
         if content in seen:
-            raise lines[0].fault(f"{owner} {name} is {owner} {seen[content]} under another name", owner,
-                                 f"every {owner} once", f"start and futures as those of {seen[content]}",
-                                 f"leave out the copy, and count each {owner} once")
+            raise lines[numbers[0]].fault(f"{owner} {name} is {owner} {seen[content]} under another name", owner,
+                                          f"every {owner} once", f"start and futures as those of {seen[content]}",
+                                          f"leave out the copy, and count each {owner} once")
         seen[content] = name
 
 
 def _truths(sheet: Sheet) -> None:
     """What is offered is what really comes of that action in that context."""
-    effects = {(line.word("context"), line.word("action")): line for line in sheet.lines["effect"]}
-    pairs = [(line, other) for line in sheet.lines["answer"]
-             if (other := effects.get((line.word("context"), line.word("action")))) is not None]
-    if not pairs:
+    answers, effects = sheet.lines["answer"], sheet.lines["effect"]
+    there = {key: number for number, key in enumerate(effects.words("context", "action"))}
+    pairs = np.array([(number, there[key]) for number, key in enumerate(answers.words("context", "action")) if key in there])
+    if not len(pairs):
         return
-    mine, theirs = ([pair[n] for pair in pairs] for n in (0, 1))
     slack = np.concatenate([np.full(len(e.channels), SAME * e.tolerance) for e in sheet.spec.entities])
     for side, true in (("start", "start"), ("offered", "real")):
-        one, two = _table(mine, side), _table(theirs, true)
+        one, two = answers.states[side].rows(pairs[:, 0]), effects.states[true].rows(pairs[:, 1])
         wrong = (np.abs(one - two) > slack + 1e-6 * np.abs(two)).reshape(len(pairs), -1, len(slack))
         if wrong.any():
             number, _, column = np.argwhere(wrong)[0]
+            mine, other = answers[pairs[number, 0]], effects[pairs[number, 1]]
             width = np.cumsum([len(e.channels) for e in sheet.spec.entities])
             name = sheet.spec.entities[int(np.searchsorted(width, column, "right"))].name
-            told, other = (line.table[s] for line, s in ((mine[number], side), (theirs[number], true)))
-            raise mine[number].fault(f"{side} of {name} is not what its effect tells", side,
-                                     f"{true} on {theirs[number].where}: {other.tolist()}", told.tolist(),
-                                     "offer the true future of that action from that saved state")
+            raise mine.fault(f"{side} of {name} is not what its effect tells", side,
+                             f"{true} on {other.where}: {other.table[true].tolist()}", mine.table[side].tolist(),
+                             "offer the true future of that action from that saved state")
 
 
 def _noise(sheet: Sheet, effects: Effects | None, units: Mapping[str, float]) -> None:
@@ -193,7 +188,7 @@ def unproven(sheet: Sheet, evidence: Evidence) -> tuple[str, ...]:
     """What a sender's records lack beside the evidence's own minimum: contexts numbered before they were asked, and
     imaginations and consequences that are not the truth and the offer themselves."""
     effects, answers = evidence.effects, evidence.answers
-    found, names = [], list(dict.fromkeys(line.word("context") for line in sheet.lines["effect"]))
+    found, names = [], list(dict.fromkeys(name for name, in sheet.lines["effect"].words("context")))
     if {*names} not in ({*map(str, range(first, first + len(names)))} for first in (0, 1)):
         found.append(f"the contexts are not numbered from 0 without gaps, as they were drawn: {', '.join(names[:6])}, ...")
     if effects is not None and _copied(sheet, effects.start, effects.imagined, effects.real):

@@ -13,6 +13,7 @@ from ...errors import DataError, SpecError
 from ...spec import ActionSpec, EntitySpec, Group, TaskSpec
 from ..ask.protocol import VERSION, Terms
 from ..metric import NEEDS
+from .columns import Lines
 from .lines import FIELDS, Line, rows
 from .states import LARGEST
 
@@ -30,7 +31,7 @@ class Sheet:
     model: str
     terms: Terms
     spec: TaskSpec
-    lines: Mapping[str, list[Line]] = field(default_factory=dict)
+    lines: Mapping[str, Lines] = field(default_factory=dict)
     imagines: bool | None = None
     """whether the model imagines when it acts; None: not said"""
     noise: Mapping[str, float] = field(default_factory=dict)
@@ -58,9 +59,9 @@ def read_lines(path: Path) -> Sheet:
     head.only(HEAD)
     entities = _entities(head)
     terms = _terms(head, entities)
-    lines: dict[str, list[Line]] = {kind: [] for kind in FIELDS}
+    lines = {kind: Lines(path, kind, entities, len(terms.offsets)) for kind in FIELDS}
     with uncollected():
-        _sort(stream, lines, entities, len(terms.offsets))
+        _sort(stream, lines)
     missing = head.words("missing") if "missing" in head.table else {}
     for need in missing:
         if need not in NEEDS:
@@ -69,15 +70,15 @@ def read_lines(path: Path) -> Sheet:
     return Sheet(head, head.word("model"), terms, spec, lines, head.flag("imagines"), _noise(head, entities), missing)
 
 
-def _sort(stream: Iterator[Line], lines: Mapping[str, list[Line]], entities: tuple[EntitySpec, ...], steps: int) -> None:
+def _sort(stream: Iterator[Line], lines: Mapping[str, Lines]) -> None:
     """Put every line with its kind. Raises DataError for kinds and fields that are not known."""
+    once: dict[str, str] = {}
     for row in stream:
         kind = row.table.get("record")
         if not isinstance(kind, str) or kind not in lines:
             raise row.fault("a record of an unknown kind", "record", ", ".join(FIELDS), repr(kind))
         row.only(FIELDS[kind])
-        row.settle(kind, entities, steps)
-        lines[kind].append(row)
+        lines[kind].add(row, once)
 
 
 @contextmanager

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy import ndarray
 
 from ...errors import DataError
 from ...reading import regular
 from ...spec import EntitySpec
-from .states import LARGEST, SIDES, numbers, split
+from .states import LARGEST, split
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "effect": ("context", "action", "start", "imagined", "real", "stratum", "uncertainty", "step", "ceiling"),
@@ -48,24 +47,6 @@ class Line:
     @property
     def where(self) -> str:
         return f"{self.path}, line {self.at}"
-
-    def settle(self, kind: str, entities: Sequence[EntitySpec], steps: int) -> None:
-        """Keep the states as arrays, entities side by side, in place of lists ten times their size. What is not as it should be
-        stays as it was told, so that whoever asks for it says what is wrong.
-
-        Args:
-            steps: rows of a future; a plan has as many as its first entity.
-        """
-        for name in (*SIDES.get(kind, ()), *(("start",) if kind in SIDES and kind != "control" else ())):
-            table = self.table.get(name)
-            if not isinstance(table, dict) or len(table) != len(entities):
-                continue
-            rows: list[Any] = [table.get(e.name) for e in entities]
-            if name == "start":
-                rows = [[row] for row in rows]
-            count = 1 if name == "start" else steps if kind != "plan" else len(rows[0]) if isinstance(rows[0], list) else 0
-            if count and (found := numbers(rows, [len(e.channels) for e in entities], count)) is not None:
-                self.table[name] = found[0] if name == "start" else found
 
     def fault(self, problem: str, name: str, expected: object, got: object, fix: str = FIX) -> DataError:
         return DataError(problem, where=f"{self.where}, field {name}", expected=expected, got=str(got)[:200], fix=fix)
@@ -113,64 +94,47 @@ class Line:
             raise self.fault(f"{name} is no table of reasons", name, '{"own": "why"}', repr(value))
         return value
 
-    def steps(self, name: str, entity: EntitySpec) -> int:
-        """How many rows the first entity's future has."""
-        table = self.table.get(name)
-        if isinstance(table, ndarray):
-            return len(table)
-        rows = table.get(entity.name) if isinstance(table, dict) else None
-        if not isinstance(rows, list) or not rows:
-            raise self.fault(f"{name} has no steps", name, f"rows of states of {entity.name}", repr(rows))
-        return len(rows)
+    def misfit(self, name: str, entities: Sequence[EntitySpec], steps: int | None) -> DataError:
+        """What is wrong with states that could not be read: an entity that is missing or unknown, a horizon or width that does
+        not match, or a value that is no finite number.
 
-    def states(self, name: str, entities: Sequence[EntitySpec], steps: int | None) -> dict[str, ndarray]:
-        """Per entity float64 [steps, D], or [D] for None.
-
-        Raises:
-            DataError: for an entity that is missing or unknown, a horizon or width that does not match, or a value that is no
-                finite number.
+        Args:
+            steps: rows that a future has to have; None: as many as its first entity's. A start is one row.
         """
         table, names = self.table.get(name), [e.name for e in entities]
-        if isinstance(table, ndarray) and (table.ndim == 1 if steps is None else len(table) == steps and table.ndim == 2):
-            return split(table, entities)
         if isinstance(table, ndarray):
-            table = {name: value.tolist() for name, value in split(table, entities).items()}
+            table = {entity: value.tolist() for entity, value in split(table, entities).items()}
+        if steps is None:
+            rows = table.get(names[0]) if isinstance(table, dict) else None
+            if not isinstance(rows, list) or not rows:
+                return self.fault(f"{name} has no steps", name, f"rows of states of {names[0]}", repr(rows))
+            steps = len(rows)
         if not isinstance(table, dict):
-            raise self.fault(f"{name} is missing", name, "a table of states per entity", repr(table))
+            return self.fault(f"{name} is missing", name, "a table of states per entity", repr(table))
         for wrong in sorted({*names} ^ {*table}):
             problem = f"{name} lacks {wrong}" if wrong in names else f"{name} tells of {wrong}, which is no entity"
-            raise self.fault(problem, name, names, sorted(table))
-        return {e.name: self._state(name, e, table[e.name], steps) for e in entities}
+            return self.fault(problem, name, names, sorted(table))
+        found = (self._misfit(name, e, table[e.name], None if name == "start" else steps) for e in entities)
+        unread = self.fault("the states cannot be read", name, names, repr(table))
+        return next((one for one in found if one is not None), unread)
 
-    def _state(self, name: str, entity: EntitySpec, value: Any, steps: int | None) -> ndarray:
+    def _misfit(self, name: str, entity: EntitySpec, value: Any, steps: int | None) -> DataError | None:
         rows, width, what = [value] if steps is None else value, len(entity.channels), f"{name} of {entity.name}"
         shape = f"{width} numbers" if steps is None else f"{steps} rows of {width} numbers"
         if not isinstance(rows, list) or any(not isinstance(row, list) for row in rows):
-            raise self.fault(f"the states have the wrong shape: {what}", name, shape, repr(value))
+            return self.fault(f"the states have the wrong shape: {what}", name, shape, repr(value))
         if steps is not None and len(rows) != steps:
-            raise self.fault(f"the horizon does not match: {what}", name, shape, f"{len(rows)} rows",
-                             "tell one row for each of the protocol's offsets")
+            return self.fault(f"the horizon does not match: {what}", name, shape, f"{len(rows)} rows",
+                              "tell one row for each of the protocol's offsets")
         if any(len(row) != width for row in rows):
-            raise self.fault(f"the states have the wrong shape: {what}", name, shape, repr(value))
-        cells = [cell for row in rows for cell in row]
-        for cell in cells:
+            return self.fault(f"the states have the wrong shape: {what}", name, shape, repr(value))
+        for cell in (cell for row in rows for cell in row):
             if type(cell) not in (int, float):
-                raise self.fault(f"{what} are no numbers", name, "numbers, neither text nor true nor false", repr(cell))
+                return self.fault(f"{what} are no numbers", name, "numbers, neither text nor true nor false", repr(cell))
             if not abs(cell) <= LARGEST:
-                raise self.fault(f"{what} is not finite, or too large for any world", name,
-                                 f"finite numbers up to {LARGEST:g}", repr(cell))
-        found = np.array(cells, np.float64)
-        return found if steps is None else found.reshape(steps, width)
-
-
-def told(lines: Sequence[Line], name: str) -> bool:
-    """Whether a field that may be left out is told. Raises DataError if some of the lines tell it and others do not."""
-    those = [line for line in lines if line.table.get(name) is not None]
-    if those and len(those) < len(lines):
-        lacking = next(line for line in lines if line.table.get(name) is None)
-        raise lacking.fault(f"{name} is told by some records and not by others", name, f"{name}, as on {those[0].where}", None,
-                            "tell it in all records of this kind, or in none")
-    return bool(those)
+                return self.fault(f"{what} is not finite, or too large for any world", name,
+                                  f"finite numbers up to {LARGEST:g}", repr(cell))
+        return None
 
 
 def rows(path: Path) -> Iterator[Line]:

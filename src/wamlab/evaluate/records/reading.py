@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from ..metrics import Answers, Effects, Evidence, Foresight, discover
 from ..scoring.interventions import stated
 from ..sufficiency import lacking
 from .checks import check, unproven
+from .columns import Lines
 from .head import Sheet, read_lines
-from .lines import Line, told
+from .outcomes import outcome, solved
 
 KNOWN = frozenset({"episodes", "foresight", "effects", "answers", "trials"})
 LOST = frozenset({"success.steps", "success.held"})
@@ -88,122 +90,121 @@ def load(path: str | Path) -> Records:
     return Records(sheet.terms, evidence, sheet.imagines, late, lacking(evidence, sheet.terms) + unproven(sheet, evidence))
 
 
-def _grid(sheet: Sheet, kind: str, sides: Sequence[str]) -> tuple[list[str], dict[tuple[str, str], Line], dict[str, Any]]:
-    """Contexts in order of appearance, the line of every branch, and arrays per side and entity [C, K, T, D]."""
-    entities, terms = sheet.spec.entities, sheet.terms
+def _grid(sheet: Sheet, kind: str, sides: Sequence[str]) -> tuple[list[str], ndarray, dict[str, Any]]:
+    """Contexts in order of appearance, the record of every branch [C, K], and arrays per side and entity [C, K, T, D]."""
+    lines, terms = sheet.lines[kind], sheet.terms
     allowed = (FACTUAL, *LATE) if kind == "late" else terms.actions
-    found: dict[tuple[str, str], Line] = {}
-    for line in sheet.lines[kind]:
-        key = line.word("context"), line.word("action")
-        if key[1] not in allowed:
-            raise line.fault("an action that the protocol does not name", "action", list(allowed), key[1])
-        if key in found:
-            raise line.fault(f"context {key[0]} tells its action {key[1]} twice", "context, action", "each branch once",
-                             f"again as on {found[key].where}")
-        found[key] = line
-    groups: dict[str, list[Line]] = {}
-    for (context, _), line in found.items():
-        groups.setdefault(context, []).append(line)
-    contexts, there = list(groups), {name for _, name in found}
+    groups: dict[str, dict[str, int]] = {}
+    for number, (context, action) in enumerate(lines.words("context", "action")):
+        if action not in allowed:
+            raise lines[number].fault("an action that the protocol does not name", "action", list(allowed), action)
+        parts = groups.setdefault(context, {})
+        if action in parts:
+            raise lines[number].fault(f"context {context} tells its action {action} twice", "context, action",
+                                      "each branch once", f"again as on {lines[parts[action]].where}")
+        parts[action] = number
+    there = {action for parts in groups.values() for action in parts}
     kinds = [name for name in allowed if kind == "effect" or name in there]
-    for context, lines in groups.items():
-        lacking = [name for name in kinds if (context, name) not in found]
-        if lacking:
-            raise lines[0].fault(f"context {context} lacks branches", "action", f"every action of the protocol: {kinds}",
-                                 f"without {lacking}",
-                                 "add them; if the model failed there, a record of kind error tells so and where")
-        if told(lines, "stratum") and len({line.word("stratum") for line in lines}) > 1:
-            raise lines[-1].fault(f"context {context} is of two strata", "stratum", lines[0].word("stratum"),
-                                  [line.word("stratum") for line in lines])
-    steps = len(terms.offsets)
-    ordered = [found[c, k] for c in contexts for k in kinds]
+    strata = [_stratum(lines, context, parts, kinds) for context, parts in groups.items()]
+    order = np.array([[parts[name] for name in kinds] for parts in groups.values()], np.int64)
+    if not groups:
+        return [], order, {}
 
-    def table(values: list[States]) -> dict[str, ndarray]:
-        whole = {e.name: np.stack([value[e.name] for value in values]) for e in entities}
-        return {name: value.reshape(len(contexts), len(kinds), *value.shape[1:]) for name, value in whole.items()}
+    def table(side: str, steps: int) -> dict[str, ndarray]:
+        return {name: value.reshape(*order.shape, steps, -1)
+                for name, value in lines.gather(side, order.ravel(), steps).items()}
 
-    arrays: dict[str, Any] = {side: table([line.states(side, entities, steps) for line in ordered])
-                              for side in sides} if contexts else {}
-    if contexts:
-        starts = table([line.states("start", entities, None) for line in ordered])
-        other = np.any([(value != value[:, :1]).any(-1) for value in starts.values()], axis=0)
-        for c, k in np.argwhere(other)[:1]:
-            raise found[contexts[c], kinds[k]].fault(f"context {contexts[c]} does not start from one state", "start",
-                                                     "the same start for all", f"another for {kinds[k]}")
-        arrays["start"] = {name: value[:, 0] for name, value in starts.items()}
-        arrays["kinds"], arrays["strata"] = tuple(kinds), tuple(str(found[c, kinds[0]].table.get("stratum") or "all")
-                                                                for c in contexts)
-    return contexts, found, arrays
+    arrays: dict[str, Any] = {side: table(side, len(terms.offsets)) for side in sides}
+    starts = {name: value[:, :, 0] for name, value in table("start", 1).items()}
+    other = np.any([(value != value[:, :1]).any(-1) for value in starts.values()], axis=0)
+    for c, k in np.argwhere(other)[:1]:
+        context = list(groups)[c]
+        raise lines[order[c, k]].fault(f"context {context} does not start from one state", "start", "the same start for all",
+                                       f"another for {kinds[k]}")
+    arrays["start"] = {name: value[:, 0] for name, value in starts.items()}
+    arrays["kinds"], arrays["strata"] = tuple(kinds), tuple(strata)
+    return list(groups), order, arrays
+
+
+def _stratum(lines: Lines, context: str, parts: Mapping[str, int], kinds: Sequence[str]) -> str:
+    """The stratum of a context, all of whose branches must be there."""
+    numbers = list(parts.values())
+    lacking = [name for name in kinds if name not in parts]
+    if lacking:
+        raise lines[numbers[0]].fault(f"context {context} lacks branches", "action", f"every action of the protocol: {kinds}",
+                                      f"without {lacking}",
+                                      "add them; if the model failed there, a record of kind error tells so and where")
+    if not lines.told("stratum", numbers):
+        return "all"
+    strata = [lines.word("stratum", number) for number in numbers]
+    if len(set(strata)) > 1:
+        raise lines[numbers[-1]].fault(f"context {context} is of two strata", "stratum", strata[0], strata)
+    return strata[0]
 
 
 def _effects(sheet: Sheet, kind: str) -> Effects | None:
-    read, unsure, placed = (told(sheet.lines[kind], name) for name in ("ceiling", "uncertainty", "step"))
-    contexts, found, arrays = _grid(sheet, kind, ("imagined", "real", *(("ceiling",) if read else ())))
+    lines = sheet.lines[kind]
+    read, unsure, placed = (lines.told(name) for name in ("ceiling", "uncertainty", "step"))
+    contexts, order, arrays = _grid(sheet, kind, ("imagined", "real", *(("ceiling",) if read else ())))
     if not contexts:
         return None
-    guesses = np.array([[found[c, k].number("uncertainty") for k in arrays["kinds"]] for c in contexts]) if unsure else None
-    steps = np.array([found[c, arrays["kinds"][0]].whole("step", 0) for c in contexts]) if placed else None
+    guesses = np.array([[lines[n].number("uncertainty") for n in numbers] for numbers in order]) if unsure else None
+    steps = np.array([lines[n].whole("step", 0) for n in order[:, 0]]) if placed else None
     return Effects(arrays["start"], arrays["imagined"], arrays["real"], sheet.terms.offsets, arrays["kinds"], arrays["strata"],
                    arrays.get("ceiling"), sheet.noise, guesses, steps, parting(sheet.terms.horizon))
 
 
 def _answers(sheet: Sheet) -> Answers | None:
     contexts, _, arrays = _grid(sheet, "answer", ("offered", "consequence"))
-    known = frozenset(contexts)
-    controls: dict[str, dict[str, States]] = {}
-    for line in sheet.lines["control"]:
-        name, context = line.word("control"), line.word("context")
+    known, lines = frozenset(contexts), sheet.lines["control"]
+    controls: dict[str, dict[str, int]] = {}
+    for number, (name, context) in enumerate(lines.words("control", "context")):
         rows = controls.setdefault(name, {})
         if name not in CONTROLS:
-            raise line.fault("a control that the protocol does not name", "control", list(CONTROLS), name)
+            raise lines[number].fault("a control that the protocol does not name", "control", list(CONTROLS), name)
         if context not in known:
-            raise line.fault("a control in a context without answers", "context", "a context of the answers", context)
+            raise lines[number].fault("a control in a context without answers", "context", "a context of the answers", context)
         if context in rows:
-            raise line.fault(f"context {context} tells its control {name} twice", "control", "each once", name)
-        rows[context] = line.states("consequence", sheet.spec.entities, len(sheet.terms.offsets))
+            raise lines[number].fault(f"context {context} tells its control {name} twice", "control", "each once", name)
+        rows[context] = number
+    steps, whole = len(sheet.terms.offsets), {}
     for name, rows in controls.items():
         if len(rows) < len(contexts):
-            line = next(line for line in sheet.lines["control"] if line.word("control") == name)
-            raise line.fault(f"control {name} is not told in every context", "context", contexts, list(rows))
-    whole = {name: {e.name: np.stack([rows[c][e.name] for c in contexts]) for e in sheet.spec.entities}
-             for name, rows in controls.items()}
+            first = lines[min(rows.values())]
+            raise first.fault(f"control {name} is not told in every context", "context", contexts, list(rows))
+        found = lines.gather("consequence", np.array([rows[c] for c in contexts]), steps)
+        whole[name] = {entity: value.reshape(len(contexts), steps, -1) for entity, value in found.items()}
     return None if not contexts else Answers(arrays["start"], arrays["offered"], arrays["consequence"], sheet.terms.offsets,
                                              arrays["kinds"], arrays["strata"], whole)
 
 
 def _episodes(sheet: Sheet) -> tuple[tuple[Episode, ...] | None, Foresight | None]:
     """Episodes of which only the outcome is known, and their plans."""
-    names: dict[str, Line] = {}
-    for line in sheet.lines["episode"]:
-        if line.word("episode") in names:
-            raise line.fault("an episode is told twice", "episode", "each episode once", line.word("episode"))
-        names[line.word("episode")] = line
-    if not names and not sheet.lines["plan"]:
+    lines, plans = sheet.lines["episode"], sheet.lines["plan"]
+    place: dict[str, int] = {}
+    for number, (name,) in enumerate(lines.words("episode")):
+        if name in place:
+            raise lines[number].fault("an episode is told twice", "episode", "each episode once", name)
+        place[name] = number
+    if not place and not plans:
         return None, None
-    episodes = tuple(_outcome(sheet.terms.task, line) for line in names.values())
-    place = {name: number for number, name in enumerate(names)}
-    sides = ("imagined", "real", "ceiling") if told(sheet.lines["plan"], "ceiling") else ("imagined", "real")
-    rows: dict[str, list[States]] = {side: [] for side in ("start", *sides)}
-    owner, chunk = [], []
-    for number, line in enumerate(sheet.lines["plan"]):
-        if line.word("episode") not in place:
-            raise line.fault("a plan of an episode that is not told", "episode", "a record of that episode",
-                             line.word("episode"))
-        steps = line.steps("real", sheet.spec.entities[0])
-        start = line.states("start", sheet.spec.entities, None)
-        rows["start"].append({name: np.repeat(value[None], steps, 0) for name, value in start.items()})
-        for side in sides:
-            rows[side].append(line.states(side, sheet.spec.entities, steps))
-        owner += [place[line.word("episode")]] * steps
-        chunk += [number] * steps
-    if not owner:
+    ending = cache(partial(outcome, sheet.terms.task))  # there are four outcomes, however many episodes
+    episodes = tuple(ending(*solved(line)) for line in lines)
+    if not plans:
         return episodes, None
-    joined = {side: {e.name: np.concatenate([one[e.name] for one in parts]) for e in sheet.spec.entities}
-              for side, parts in rows.items()}
-    lines = list(names.values())
-    hoped, seen = (np.array([line.flag(name) for line in lines], bool) if told(lines, name) else None
+    owner = []
+    for number, (name,) in enumerate(plans.words("episode")):
+        if name not in place:
+            raise plans[number].fault("a plan of an episode that is not told", "episode", "a record of that episode", name)
+        owner.append(place[name])
+    count, order = plans.lengths("real"), np.arange(len(plans))
+    chunk = np.repeat(order, count)
+    sides = ("imagined", "real", "ceiling") if plans.told("ceiling") else ("imagined", "real")
+    start = {name: value[chunk] for name, value in plans.gather("start", order, 1).items()}
+    joined = {side: plans.gather(side, order, count) for side in sides}
+    hoped, seen = (np.array([line.flag(name) for line in lines], bool) if lines.told(name) else None
                    for name in ("imagined_success", "read_success"))
-    return episodes, Foresight(np.array(owner), np.array(chunk), joined["start"], joined["imagined"], joined["real"],
+    return episodes, Foresight(np.array(owner)[chunk], chunk, start, joined["imagined"], joined["real"],
                                joined.get("ceiling"), hoped, seen)
 
 
@@ -239,12 +240,3 @@ def _known(line: Line, name: str, arms: Mapping[str, object]) -> None:
     for arm in arms:
         if arm not in ARMS:
             raise line.fault("an arm that the protocol does not name", name, list(ARMS), arm)
-
-
-def _outcome(task: str, line: Line) -> Episode:
-    solved, before = line.flag("solved"), line.flag("solved_at_start")
-    if solved is None:
-        raise line.fault("solved is missing", "solved", "true or false", None)
-    success = np.array([bool(before), solved])
-    return Episode(task, "", {"main": np.zeros((2, 1, 1, 3), np.uint8)}, np.zeros((2, 0), np.float32),
-                   np.zeros((1, 0), np.float32), success)
