@@ -128,7 +128,7 @@ def test_what_is_given_is_told_as_finished_and_what_is_left_out_as_absent(name, 
         with torch.inference_mode():
             session = Session(model, part.context)
             asked.clear()
-            session.predict(given_for(query, part), query.sought)
+            session.predict(given_for(model, query, part), query.sought)
         assert asked
         complete = model.table.complete(query)
         for levels in asked:
