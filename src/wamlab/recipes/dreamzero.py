@@ -11,7 +11,7 @@ from dataclasses import replace
 from ..models.streams import Streams
 from ..parts.processes import FlowMatching
 from ..parts.vocabulary import CONDITIONS, actions, frames, state
-from ..recipe import Recipe
+from ..recipe import Recipe, Training
 
 JOINT = (*CONDITIONS, "future", "action", "future@past")
 CHAIN = Streams(
@@ -26,6 +26,7 @@ dreamzero = Recipe(
     differs="two frames of 16 tokens a chunk instead of 2 latent frames of 880; data prediction with 5 steps instead of 16 of "
             "UniPC; no guidance; trained from nothing instead of from a video model of 14 billion weights",
     model=CHAIN,
+    training=Training(batch_size=8),  # windows of four chunks: as many tokens as a batch of 32 of one chunk
 )
 
 dreamzero_flash = replace(
