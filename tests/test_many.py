@@ -1,9 +1,13 @@
 """Size: what is checked a thousand times is wrong by chance sometimes, and what is compared in pairs grows too fast."""
 
 import json
+import subprocess
+import sys
 import time
 import tracemalloc
 from dataclasses import replace
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +28,17 @@ from wamlab.evaluate.records import reading, writing
 from wamlab.evaluate.statistics import MANY, cluster_bootstrap, median_of_clusters
 
 PUSHES = 150
+MEASURE = """
+import sys
+from wamlab.evaluate.records import reading
+def most():
+    return 1024 * next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+few, many = sys.argv[1:]
+reading.load(few).card()
+before = most()
+reading.load(many).card()
+print(most() - before)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -113,11 +128,12 @@ def test_permutations_over_many_contexts_follow_the_normal_law():
     assert permutation_p(np.tile(np.eye(4), (MANY + 1, 1, 1))) < 0.001
 
 
-def many_records(path, contexts):
+def many_records(path, contexts, digits=16):
     made = effects(contexts)
     few = {name: value[:, :, [5, 11]] for name, value in made.real.items()}
     near = {name: value + np.random.default_rng(0).normal(0, 0.003, value.shape) for name, value in few.items()}
-    made = replace(made, real=few, imagined=near, offsets=(6, 12))
+    start, few, near = ({name: value.round(digits) for name, value in side.items()} for side in (made.start, few, near))
+    made = replace(made, start=start, real=few, imagined=near, offsets=(6, 12))
     answers = Answers(made.start, {n: v[:, :6] for n, v in few.items()}, {n: v[:, :6] for n, v in near.items()}, made.offsets,
                       made.kinds[:6], made.strata)
     told = Evidence("m", SPEC, effects=made, answers=answers)
@@ -135,16 +151,28 @@ def test_a_card_of_many_records(contexts, seconds, tmp_path):
 
 
 def test_records_take_a_few_times_their_file(tmp_path):
-    """At most, while they are read; and less than the file is when they have been."""
-    path = tmp_path / "r.jsonl"
-    many_records(path, 100)
-    reading.load(path)  # what is imported and cached once does not count
+    """At most, while they are read; and less than the file when they have been. The fewer digits a file has, the larger is what
+    is made of it: an array for every line would take six times a file with four."""
+    path = many_records(tmp_path / "r.jsonl", 100, digits=4)
+    reading.load(many_records(tmp_path / "few.jsonl", 4))  # what is imported and cached once does not count
+    with path.open() as file:
+        some = list(islice(file, 1000))
     tracemalloc.start()
     try:
         kept = reading.load(path)
         now, peak = tracemalloc.get_traced_memory()
-        assert kept.evidence.effects is not None and peak < 4 * path.stat().st_size and now < path.stat().st_size
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
-        assert len(rows) and tracemalloc.get_traced_memory()[0] - now > 2 * path.stat().st_size, "the control: lines as objects"
+        rows = [json.loads(line) for line in some]
+        assert len(rows) and tracemalloc.get_traced_memory()[0] - now > 4 * sum(map(len, some)), "the control: lines as objects"
     finally:
         tracemalloc.stop()
+    assert kept.evidence.effects is not None and peak < 4 * path.stat().st_size and now < path.stat().st_size
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell the largest memory of one process")
+def test_a_card_of_many_records_takes_a_few_times_their_file(tmp_path):
+    """What is resident, beside what is imported and made once. A process of its own: types are not checked in it, and no other
+    test has taken memory in it."""
+    few, many = (many_records(tmp_path / f"{n}.jsonl", n, digits=4) for n in (20, 8000))
+    said = subprocess.run([sys.executable, "-c", MEASURE, few, many], check=True, capture_output=True, text=True).stdout
+    assert 0 < int(said) < 5 * many.stat().st_size
