@@ -14,6 +14,7 @@ import torch
 from wamlab.data.sealed import seal, unseal
 from wamlab.models.base import WorldActionModel
 from wamlab.models.knowledge import Known
+from wamlab.models.session import Session
 from wamlab.models.stream import StreamWAM
 from wamlab.models.training import moment_of
 from wamlab.parts.streams import ONCE, Node
@@ -76,6 +77,48 @@ def everything(model: StreamWAM, batch: Batch, seed: int = 0) -> Known:
     if Node("text") in known.values:
         known.values[Node("text")] = known.values[Node("text")] + seed
     return known
+
+
+def happened(part: Batch) -> Given:
+    return Given(part.future.float() / 255, part.action)
+
+
+def session_agrees(model: StreamWAM, batch: Batch) -> None:
+    """A session that remembers the chunks before says of each what one pass over all says."""
+    known, parts = everything(model, batch), batch.chunks()
+    with torch.inference_mode():
+        whole = {node: value for number, network in enumerate(model.networks)
+                 for node, value in model.run(number, [n for n in network.nodes if n in known.values], known).items()}
+        session = Session(model, parts[0].context)
+        for chunk in range(model.chunks):
+            told = known.copy()
+            told.forget(chunk)
+            for number, network in enumerate(model.networks):
+                here = [node for node in network.nodes if node.chunk == chunk and node in known.values]
+                for node, tokens in model.run(number, here, told, session.memories[number].copy()).items():
+                    torch.testing.assert_close(tokens[-1], whole[node][-1], rtol=1e-4, atol=1e-4)
+            if chunk + 1 < model.chunks:
+                session.observe(parts[chunk + 1].context, happened(parts[chunk]))
+                assert session.chunk == chunk + 1
+
+
+def no_leak(model: StreamWAM) -> None:
+    """Perturbing a node changes another exactly where the table lets it, and nowhere else, to the bit."""
+    known, other = (everything(model, random_batch(2, chunks=model.chunks, seed=seed, action_seed=seed), seed)
+                    for seed in (0, 3))
+    checked = 0
+    for number, network in enumerate(model.networks):
+        nodes = [node for node in network.nodes if node in known.values]
+        clean = model.run(number, nodes, known)
+        for changed in nodes:
+            spoilt = known.copy()
+            spoilt.values[changed] = other.values[changed]
+            after = model.run(number, nodes, spoilt)
+            for reader in set(nodes) - {changed}:
+                same = torch.equal(after[reader][-1], clean[reader][-1])
+                assert same == (changed not in model.table.closure(reader, number)), (number, str(changed), str(reader))
+                checked += 1
+    assert checked >= 6
 
 
 def randomise(model: WorldActionModel) -> WorldActionModel:

@@ -8,13 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-from helpers_models import CONTEXT_SIZE, everything, given_for, random_batch, random_context, randomise, small_spec
+from helpers_models import (
+    CONTEXT_SIZE,
+    given_for,
+    happened,
+    random_batch,
+    random_context,
+    randomise,
+    session_agrees,
+    small_spec,
+)
 from wamlab import recipe
 from wamlab.control.policy import ModelPolicy
 from wamlab.errors import SpecError, Unanswerable
 from wamlab.models.session import Session
 from wamlab.parts.streams import Node
-from wamlab.types import Given
 
 NAMES = recipe.names()
 LONG = [name for name in NAMES if recipe.load(name).model.chunks > 1]
@@ -25,10 +33,6 @@ def build(name: str):
     return randomise(recipe.load(name).sized("debug").model.build(small_spec())).eval()
 
 
-def happened(part) -> Given:
-    return Given(part.future.float() / 255, part.action)
-
-
 def answers_of(prediction) -> list[torch.Tensor]:
     return [x for x in (prediction.future, prediction.action, *prediction.others.values()) if x is not None]
 
@@ -37,21 +41,7 @@ def answers_of(prediction) -> list[torch.Tensor]:
 def test_the_session_says_of_a_chunk_what_the_training_pass_says(name):
     """The one teacher-forced pass over all chunks, against a session that remembers those before."""
     model, batch = build(name), random_batch(CONTEXT_SIZE, chunks=recipe.load(name).model.chunks)
-    known, parts = everything(model, batch), batch.chunks()
-    with torch.inference_mode():
-        whole = {node: value for number, network in enumerate(model.networks)
-                 for node, value in model.run(number, [n for n in network.nodes if n in known.values], known).items()}
-        session = Session(model, parts[0].context)
-        for chunk in range(model.chunks):
-            told = known.copy()
-            told.forget(chunk)
-            for number, network in enumerate(model.networks):
-                here = [node for node in network.nodes if node.chunk == chunk and node in known.values]
-                for node, tokens in model.run(number, here, told, session.memories[number].copy()).items():
-                    torch.testing.assert_close(tokens[-1], whole[node][-1], rtol=1e-4, atol=1e-4)
-            if chunk + 1 < model.chunks:
-                session.observe(parts[chunk + 1].context, happened(parts[chunk]))
-                assert session.chunk == chunk + 1
+    session_agrees(model, batch)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -30,7 +30,7 @@ def axes(table: Table) -> dict[str, str]:
         "family": family(table),
         "future": main.holds.title if future else "none",
         "process": main.process.title,
-        "action reads future": reads,
+        "action reads future": reads if reads in ("–", "never") or main.taken != "cross" else f"{reads}, across",
         "future reads action": ("yes" if table.directly("future", "action") else "no") if future else "–",
         "experts": "separate" if len(table.networks) > 1 else "one" if len(experts) == 1 else "one each",
         "inference": inference,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..parts.attention import Layout, Trunk
 from ..parts.conditioning import LevelEmbedding
-from ..parts.masks import blocks_of, table_mask
+from ..parts.masks import across, blocks_of, cross_mask, table_mask
 from ..parts.memory import Memory
 from ..parts.representations import Content
 from ..parts.steering import Steering
@@ -44,7 +44,9 @@ class Network(nn.Module):
         self.steps = {node.stream: contents[node.stream].steps for node in nodes}
         self.start = {node.stream: contents[node.stream].classes for node in nodes}
         self.level = LevelEmbedding(width)
-        self.trunk = Trunk(self.widths, depth, heads, width)
+        crossing = {table.streams[reader.stream].expert for reader in nodes for read in table.read_by(reader)
+                    if read in nodes and across(table, reader, read)}
+        self.trunk = Trunk(self.widths, depth, heads, width, crossing)
         keys = list(dict.fromkeys(node.key for node in nodes))
         self.inputs = nn.ModuleDict({self.name(key): self._input(key, contents) for key in keys})
         self.body = "state"
@@ -101,6 +103,11 @@ class Network(nn.Module):
     def whole(self) -> tuple[Tensor, dict[Node, slice]]:
         """The mask of all nodes, and where each lies."""
         return table_mask(self.table, self.nodes, self.sizes, self.steps)
+
+    @cached_property
+    def crossed(self) -> Tensor:
+        """The mask of attention across."""
+        return cross_mask(self.table, self.whole[1])
 
     def places(self, node: Node) -> Tensor:
         rows = self.whole[1][node]
@@ -167,7 +174,7 @@ class Network(nn.Module):
             none = [torch.zeros(0, dtype=torch.long)]
             segments = [(self.table.streams[node.stream].expert, self.places(node)) for node in order]
             self.layouts[key] = Layout.of(segments, torch.cat(none + [self.places(node) for node in kept]),
-                                          self.whole[0]).to(device)
+                                          self.whole[0], self.crossed).to(device)
         return self.layouts[key]
 
     def read(self, node: Node, hidden: list[Tensor]) -> Float[Tensor, "B n c"]:

@@ -63,7 +63,7 @@ def _networks(table: Table) -> None:
         inside = {member.key for member in table.members[homes[0]]}
         for key in table.reads.get(node.key, ()):
             for read in table.resolve(key, node.chunk):
-                if read.key not in inside and table.streams[read.stream].taken == "attention":
+                if read.key not in inside and table.streams[read.stream].taken != "place":
                     raise SpecError(f"{node.key} reads {read.key}, which lives in another network",
                                     where=f"{WHERE}, {node.key}", expected=sorted(inside), got=key,
                                     fix=f"read a copy ({read.stream}@clean or {read.stream}@hidden) and name it in "

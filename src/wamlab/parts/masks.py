@@ -17,9 +17,26 @@ def blocks_of(table: Table, name: str, steps: int) -> int:
     return steps if table.streams[name].within == "step" else 1
 
 
+def across(table: Table, reader: Node, read: Node) -> bool:
+    """Whether a node takes up another, which it reads, by an attention of its own."""
+    return table.streams[read.stream].taken == "cross" and read.stream != reader.stream
+
+
+def cross_mask(table: Table, where: Mapping[Node, slice]) -> Bool[Tensor, "N N"]:
+    """True where a token attends to a token by an attention of its own, for nodes that lie as told."""
+    total = max((rows.stop for rows in where.values()), default=0)
+    mask = torch.zeros(total, total, dtype=torch.bool)
+    for reader in where:
+        for read in table.read_by(reader):
+            if read in where and across(table, reader, read):
+                mask[where[reader], where[read]] = True
+    return mask
+
+
 def table_mask(table: Table, nodes: Sequence[Node], sizes: Mapping[str, int],
                steps: Mapping[str, int]) -> tuple[Bool[Tensor, "N N"], dict[Node, slice]]:
-    """True where a token may attend to a token, for all nodes of a network; and where each node lies.
+    """True where a token may attend to a token by the attention that all share, for all nodes of a network; and where each
+    node lies.
 
     Args:
         sizes: stream or copy -> tokens of one node (with the start tokens of what is written token by token).

@@ -46,8 +46,9 @@ class Stream:
     """name of the weights that its tokens go through"""
     within: Literal["full", "causal", "step"] = "full"
     """which of its own tokens a token reads: all, the earlier ones, or the earlier ones of the same control step"""
-    taken: Literal["attention", "place"] = "attention"
-    """how others take it up: by attention, or each place of theirs the same place of this one"""
+    taken: Literal["attention", "cross", "place"] = "attention"
+    """how others take it up: by the attention that all share, by one of their own over this stream alone, at every second
+    block, or each place of theirs the same place of this one"""
     once: bool = False
     """there once, instead of anew in every chunk"""
     weight: float = 1.0

@@ -79,10 +79,10 @@ class Table:
         found = [Node(name) for name, stream in self.streams.items() if stream.once]
         for chunk in range(self.chunks):
             for name, stream in self.streams.items():
-                if stream.once or (stream.taken != "attention" and stream.process is None):
+                if stream.once or (stream.taken == "place" and stream.process is None):
                     continue
                 last = chunk == self.chunks - 1
-                if self.solid(name) and stream.taken == "attention" and (f"{name}@clean" in self.words or not last):
+                if self.solid(name) and stream.taken != "place" and (f"{name}@clean" in self.words or not last):
                     found.append(Node(name, "clean", chunk))
                 if f"{name}@hidden" in self.words:
                     found.append(Node(name, "hidden", chunk))
@@ -105,7 +105,7 @@ class Table:
             return self.reads[node.key]
         once = self.streams[node.stream].once
         given = tuple(name for name, stream in self.streams.items() if stream.process is None and stream.once >= once
-                      and stream.taken == "attention" and not self.ahead(name))
+                      and stream.taken != "place" and not self.ahead(name))
         own = {"clean": (f"{node.stream}@clean", f"{node.stream}@past"), "hidden": (f"{node.stream}@hidden",), "": ()}
         return given + own[node.view]
 
