@@ -22,7 +22,9 @@ from wamlab import recipe
 from wamlab.control.policy import ModelPolicy
 from wamlab.errors import SpecError, Unanswerable
 from wamlab.models.session import Session
+from wamlab.models.together import together
 from wamlab.parts.streams import Node
+from wamlab.types import Context, Given
 
 NAMES = recipe.names()
 LONG = [name for name in NAMES if recipe.load(name).model.chunks > 1]
@@ -237,3 +239,29 @@ def test_what_was_seen_before_matters_and_decisions_between_chunks_remember_too(
         found.append(policy.decide({}, "push it").action)
         assert policy._session.chunk == 1
     assert not np.array_equal(found[0], found[1]) and not np.array_equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("name", ["dreamzero", "uwm"])
+def test_sessions_that_stand_at_different_chunks_are_asked_together_and_answer_as_alone(name):
+    model = build(name)
+    parts = random_batch(5, chunks=model.chunks).chunks()
+    query = max(model.answers(), key=lambda q: (len(q.sought), str(q)))
+
+    def row(part, n):
+        context = part.context
+        return Context(context.frames[n : n + 1], context.state[n : n + 1], context.instruction[n : n + 1])
+
+    with torch.inference_mode():
+        sessions = []
+        for n, chunks in enumerate((0, 2, 0, 1, 2)):
+            session = Session(model, row(parts[0], n))
+            for chunk in range(min(chunks, model.chunks - 1)):
+                session.observe(row(parts[chunk + 1], n), Given(parts[chunk].future[n : n + 1].float() / 255))
+            sessions.append(session)
+        alone = [session.predict(want=query.sought, seeds=[n]) for n, session in enumerate(sessions)]
+        same = together(sessions, query.sought, list(range(5)))
+    for one, other in zip(alone, same, strict=True):
+        for a, b in zip(answers_of(one), answers_of(other), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(same[0].action, same[2].action)
+    assert [session.chunk for session in sessions] == ([0, 2, 0, 1, 2] if model.chunks > 1 else [0] * 5)

@@ -17,10 +17,11 @@ from numpy import ndarray
 from ...control.executor import Executor
 from ...control.gate import Gate
 from ...control.policy import Decision, ModelPolicy, Observation, decision_seed
-from ...models.base import WorldActionModel
+from ...models.base import Running, WorldActionModel
+from ...models.together import together
 from ...simulators import Simulator
 from ...spec import check
-from ...types import IMAGINE_AND_ACT, Context
+from ...types import IMAGINE_AND_ACT
 
 BATCH = 64
 
@@ -31,11 +32,18 @@ class InStep(ModelPolicy):
     def reset(self, seed: int) -> None:
         super().reset(seed)
         self.ready: Decision | None = None
+        self.noted = False
 
-    def upcoming(self, observation: Observation) -> tuple[list[Observation], int]:
-        """What the model will have seen, and the seed of its decision, once `observation` is noted."""
-        seen, history = [*self._seen, observation], self.model.history
-        return ([seen[0]] * history + seen)[-history:], decision_seed(self._seed, self._step + 1)
+    def observe(self, observation: Observation) -> None:
+        if not self.noted:
+            super().observe(observation)
+        self.noted = False
+
+    def upcoming(self, observation: Observation, instruction: str) -> tuple[Running, int]:
+        """Take note of what is seen now, ahead of the executor; the session that stands here and the seed of its decision."""
+        self.observe(observation)
+        self.noted = True
+        return self.session(instruction), decision_seed(self._seed, self._step)
 
     def decide(self, observation: Observation, instruction: str) -> Decision:
         if self.ready is None:  # out of step, after a rejected action
@@ -98,18 +106,10 @@ def _walk(model: WorldActionModel, worlds: Sequence[Simulator], seeds: Sequence[
 
 
 def _decide(model: WorldActionModel, policies: Sequence[InStep], seen: Sequence[Observation], instruction: str) -> None:
-    """One question for all, answered together; each policy gets its part. Models that remember are asked one by one."""
-    if model.chunks > 1:
-        return
-    told = [policy.upcoming(observation) for policy, observation in zip(policies, seen, strict=True)]
-    camera = model.task_spec.cameras[0]
-    frames = np.stack([[one["frames"][camera] for one in history] for history, _ in told])
-    state = np.stack([[one["state"] for one in history] for history, _ in told]).astype(np.float32)
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    context = Context(torch.from_numpy(frames).movedim(-1, -3).contiguous().to(device), torch.from_numpy(state).to(device),
-                      (instruction,) * len(told))
+    """One question for all, answered together; each policy gets its part."""
+    told = [policy.upcoming(observation, instruction) for policy, observation in zip(policies, seen, strict=True)]
     with torch.inference_mode():
-        answer = model.predict(context, want=wanted(model), seeds=[seed for _, seed in told])
-    assert answer.action is not None
-    for policy, action in zip(policies, answer.action.float().cpu().numpy(), strict=True):
-        policy.ready = Decision(action)
+        answers = together([session for session, _ in told], wanted(model), [seed for _, seed in told])
+    for policy, answer in zip(policies, answers, strict=True):
+        assert answer.action is not None
+        policy.ready = Decision(answer.action[0].float().cpu().numpy())
