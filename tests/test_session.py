@@ -23,7 +23,9 @@ from wamlab.control.policy import ModelPolicy
 from wamlab.errors import SpecError, Unanswerable
 from wamlab.models.session import Session
 from wamlab.models.together import together
+from wamlab.parts.processes import FlowMatching
 from wamlab.parts.streams import Node
+from wamlab.parts.vocabulary import actions, frames
 from wamlab.types import Context, Given
 
 NAMES = recipe.names()
@@ -265,3 +267,25 @@ def test_sessions_that_stand_at_different_chunks_are_asked_together_and_answer_a
             torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
     assert not torch.allclose(same[0].action, same[2].action)
     assert [session.chunk for session in sessions] == ([0, 2, 0, 1, 2] if model.chunks > 1 else [0] * 5)
+
+
+def test_passes_that_would_say_the_same_are_left_out_if_wanted(monkeypatch):
+    """Every third pass at most; how often is each situation's own affair, whatever company it is in."""
+    passes = {}
+    context = random_context()
+    for skip in (None, 1.0, -1.0, 0.3):
+        made = replace(recipe.load("uwm").sized("debug").model, skip=skip, streams={
+            "future": frames(process=FlowMatching(steps=9)), "action": actions(process=FlowMatching(steps=9))})
+        torch.manual_seed(0)
+        model = randomise(made.build(small_spec())).eval()
+        ran, honest = [], model.run
+        monkeypatch.setattr(model, "run", lambda *a, ran=ran, honest=honest, **k: (ran.append(1), honest(*a, **k))[1])
+        with torch.inference_mode():
+            answer = model.predict(context, seeds=[1, 2, 3])
+            passes[skip] = len(ran), answer.action
+            for n in range(3):
+                one = Context(context.frames[n : n + 1], context.state[n : n + 1], context.instruction[n : n + 1])
+                alone = model.predict(one, seeds=[n + 1]).action
+                torch.testing.assert_close(alone, answer.action[n : n + 1], rtol=1e-3, atol=1e-4)
+    assert passes[None][0] == passes[1.0][0] == passes[-1.0][0] + 3
+    assert torch.equal(passes[None][1], passes[1.0][1]) and not torch.equal(passes[None][1], passes[-1.0][1])

@@ -35,7 +35,8 @@ def settings(told: Mapping[str, Any], where: str) -> dict[str, Any]:
         same = ("width", "depth", "heads", "history", "chunk", "offsets", "play_weight", "shift", "tied", "corners")
         return {"class": told["class"], "streams": streams, "reads": reads, "chunks": 1,
                 "networks": coupling["networks"] if len(coupling["networks"]) > 1 else [], "clock": coupling["levels"],
-                "practice": [], "experts": {}, "blur": coupling["teacher_noise"], **{name: told[name] for name in same}}
+                "practice": [], "experts": {}, "skip": None, "blur": coupling["teacher_noise"],
+                **{name: told[name] for name in same}}
     except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError("the settings of a checkpoint of the first layout cannot be read", where=where,
                               expected="settings of a model made of streams", got=f"{type(error).__name__}: {error}",

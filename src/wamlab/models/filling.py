@@ -106,13 +106,32 @@ def fill(model: StreamWAM, stage: Sequence[str], known: Known, memories: Sequenc
                         expected="one number", got={name: len(grid) - 1 for name, grid in grids.items()},
                         fix="give their processes the same number of steps, or let one read the other finished")
     active = [node for node in model.networks[number].nodes if node in held or node in heads]
+    outputs: dict[Node, Tensor] = {}
+    before: list[tuple[Tensor, Tensor]] = []
+    """of the last two steps: their directions [B, all tokens of the stage], and where an old output was used [B]"""
     for step in range(len(grids[stage[0]]) - 1):
+        again = _alike(before, model.config.skip, len(noise[stage[0]]))
         for name, node in zip(stage, heads, strict=True):
             level = torch.full((len(noise[name]),), grids[name][step], device=noise[name].device)
             now.put(node, now.values[node], model.told(name, level))
-        hidden = model.run(number, active, now, scratch)
+        hidden = model.run(number, active, now, scratch) if not again.all() else {}
+        moved = []
         for name, node in zip(stage, heads, strict=True):
-            output = model.networks[number].read(node, hidden[node])
-            grid = grids[name]
-            now.values[node] = model.process(name).step(now.values[node], output, noise[name], grid[step], grid[step + 1])
+            if hidden:
+                output = model.networks[number].read(node, hidden[node])
+                old = again.to(output.device).reshape(-1, *[1] * (output.dim() - 1))
+                outputs[node] = torch.where(old, outputs[node], output) if again.any() else output
+            grid, x = grids[name], now.values[node]
+            now.values[node] = model.process(name).step(x, outputs[node], noise[name], grid[step], grid[step + 1])
+            moved.append((now.values[node] - x).flatten(1).float())
+        before = [*before[-1:], (torch.cat(moved, 1), again)]
     return {name: now.values[node] for name, node in zip(stage, heads, strict=True)}
+
+
+def _alike(before: Sequence[tuple[Tensor, Tensor]], least: float | None, size: int) -> Tensor:
+    """In which situations the last two steps were computed and went the same way [B]; each by itself, so that company changes
+    no answer."""
+    if least is None or len(before) < 2:
+        return torch.zeros(size, dtype=torch.bool)
+    (one, old), (other, older) = before
+    return (torch.nn.functional.cosine_similarity(one, other, dim=1).cpu() > least) & ~old & ~older

@@ -42,6 +42,9 @@ class Streams:
     """expert -> its width as a share of the model's; those not named have the whole"""
     blur: float = 0.0
     """share of training samples whose finished copies are themselves noised to a random level, against exposure bias"""
+    skip: float | None = None
+    """when filling, a pass is left out and the last one's output used again where the two steps before went the same way: the
+    cosine of their directions is above this (as in DreamZero, arXiv 2602.15922); None: never"""
     width: int = 128
     depth: int = 4
     heads: int = 4
