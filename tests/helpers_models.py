@@ -74,8 +74,9 @@ def everything(model: StreamWAM, batch: Batch, seed: int = 0) -> Known:
             known.put(Node(name, "clean", chunk), value)
             known.put(Node(name, "hidden", chunk),
                       torch.randn(*value.shape[:2], model.config.depth * model.config.width, generator=g))
-    if Node("text") in known.values:
-        known.values[Node("text")] = known.values[Node("text")] + seed
+    for node in (Node("text"), Node("understanding")):  # they are the same in all batches
+        if node in known.values:
+            known.values[node] = known.values[node] + seed
     return known
 
 

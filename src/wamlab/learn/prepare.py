@@ -42,6 +42,8 @@ def _freeze(model: WorldActionModel, codec: Codec, windows: Windows, device: tor
     latents, known = model.latents[place], (sample.has_action & sample.context.known)[whole]
     states = torch.from_numpy(windows.states).to(device)[place][known]
     model.fit_motion(latents, sample.action[whole][known], states[:, 1:] - states[:, :1])
+    some = torch.where(whole)[0][:: max(1, int(whole.sum()) // 256)]
+    model.fit_frames(sample.context.frames[some, -1].float() / 255, sample.future[some].float() / 255)
 
 
 @torch.no_grad()

@@ -90,6 +90,9 @@ class WorldActionModel(nn.Module):
         and, of the M windows in which both are known, the actions and the change of the proprioception in physical units.
         Models without a future need not."""
 
+    def fit_frames(self, now: Float[Tensor, "N C h w"], future: Float[Tensor, "N F C h w"]) -> None:
+        """Learn from pictures in [0, 1] of whole windows, now and ahead, what usually moves. Most models need not."""
+
     @abstractmethod
     def loss(self, batch: Batch, seed: int) -> dict[str, Tensor]:
         """Scalars by name; "total" is what training descends. All noise comes from `seed`."""

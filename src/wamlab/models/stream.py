@@ -72,6 +72,10 @@ class StreamWAM(WorldActionModel):
                 assert isinstance(doing, ActionContent) and isinstance(body, StateContent)
                 network.steering.fit(doing.scaled(action), moved / body.scale)
 
+    def fit_frames(self, now: Float[Tensor, "N C h w"], future: Float[Tensor, "N F C h w"]) -> None:
+        for content in self.contents.values():
+            content.fit_frames(now, future)
+
     def loss(self, batch: Batch, seed: int) -> dict[str, Tensor]:
         return loss(self, batch, seed)
 

@@ -21,15 +21,14 @@ if TYPE_CHECKING:
 
 
 def moment_of(part: Batch, latents: Tensor | None = None) -> Moment:
-    """One chunk of a training batch with all that is known of it; frames are left out where their latents are cached."""
+    """One chunk of a training batch with all that is known of it."""
     others = {}
     if part.future_state is not None and part.future_mask.shape[1]:
         reached = part.future_mask[:, -1:] & part.context.known[:, None]
         others["after"] = torch.where(reached, part.future_state[:, -1], torch.nan)
     if part.to_success is not None:
         others["to_success"] = part.to_success
-    future = part.future.float() / 255 if latents is None else None
-    return Moment(part.context, future, part.action, latents, others)
+    return Moment(part.context, part.future.float() / 255, part.action, latents, others)
 
 
 @torch.no_grad()

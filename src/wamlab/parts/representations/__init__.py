@@ -1,14 +1,15 @@
 """What a stream holds: named signals as tokens, a file a choice."""
 
 from .base import Content, Moment, Representation, Site
-from .conditions import Seen, State, Words
+from .conditions import Registers, Seen, State, Words
+from .flow_action import FlowAction
 from .frames import Latents
 from .outlook import After, Value
 from .tiled import Tiled
 from .vector import Actions
 
-ALL: tuple[type, ...] = (Words, State, Seen, Latents, Actions, After, Value, Tiled)
+ALL: tuple[type, ...] = (Words, State, Seen, Latents, Actions, After, Value, Tiled, Registers, FlowAction)
 """those that settings read from a file may name"""
 
-__all__ = ["ALL", "Actions", "After", "Content", "Latents", "Moment", "Representation", "Seen", "Site", "State", "Tiled",
-           "Value", "Words"]
+__all__ = ["ALL", "Actions", "After", "Content", "FlowAction", "Latents", "Moment", "Registers", "Representation", "Seen",
+           "Site", "State", "Tiled", "Value", "Words"]

@@ -108,6 +108,9 @@ class Content(nn.Module):
     def fit_latents(self, latents: Float[Tensor, "N S n c"]) -> None:
         """Set what depends on the codec, from latents of now and of the future frames of whole windows."""
 
+    def fit_frames(self, now: Float[Tensor, "N C h w"], future: Float[Tensor, "N F C h w"]) -> None:
+        """Set what depends on pictures in [0, 1], from those of now and of the future of whole windows."""
+
 
 @runtime_checkable
 class Representation(Protocol):

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ...data.transforms import floors
+from ...fields import whole
 from ..conditioning import FrameEncoder, hashed_words
 from .base import Content, Moment, Site
 
@@ -68,6 +69,33 @@ class StateContent(Content):
         if len(state):
             self.mean.copy_(state.mean(0))
             self.scale.copy_(spread(state, None))
+
+
+@dataclass(frozen=True)
+class Registers:
+    """Tokens that hold nothing: what they say is learned, as their places are."""
+
+    number: int = 8
+    title: ClassVar[str] = "registers"
+    ahead: ClassVar[bool] = False
+    doing: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        whole("Registers.number", self.number, 1024)
+
+    def build(self, site: Site) -> Content:
+        return RegistersContent(self)
+
+
+class RegistersContent(Content):
+    width = 1
+
+    def __init__(self, config: Registers):
+        super().__init__()
+        self.tokens = config.number
+
+    def encode(self, moment: Moment) -> Float[Tensor, "B n 1"]:
+        return torch.ones(len(moment.context), self.tokens, 1, device=moment.context.state.device)
 
 
 def spread(values: Float[Tensor, "N c"], limits: tuple[tuple[float, ...], tuple[float, ...]] | None) -> Float[Tensor, "c"]:
