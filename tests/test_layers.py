@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "wamlab"
 
 # Rooms, from the bottom up. A module may import modules of its own line and of lines below. The longest prefix counts.
 LAYERS = [
-    ("errors", "reading", "reading_tensors", "ranges", "fields", "queries", "types", "spec", "config", "userfile", "wamlab"),
+    ("errors", "reading", "reading_tensors", "ranges", "fields", "queries", "types", "spec", "config", "userfile", "wamlab",
+     "signals", "pictures"),
     ("simulators",),
     ("data",),
     ("parts",),

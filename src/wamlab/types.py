@@ -19,8 +19,10 @@ from jaxtyping import Bool, Float, Float32, Float64, Int64, Shaped, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from .errors import DataError, WamError
+from .errors import DataError
+from .pictures import as_image  # noqa: F401
 from .queries import IMAGINE_AND_ACT, INVERSE_DYNAMICS, POLICY, QUERIES, VIDEO, WORLD_MODEL, Query, Role, query  # noqa: F401
+from .signals import Need, Signal  # noqa: F401
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,8 @@ class Context:
     """B sentences"""
     has_state: Bool[Tensor, "B"] | None = None
     """False where proprioception is unknown, as in a video; None: it is known throughout"""
+    signals: Mapping[str, Signal] = field(default_factory=dict)
+    """what else the model needs of what was seen, now and before: see `wamlab.signals`"""
 
     def __len__(self) -> int:
         return len(self.instruction)
@@ -46,7 +50,14 @@ class Context:
 
     def to(self, device: torch.device) -> Context:
         known = None if self.has_state is None else self.has_state.to(device)
-        return Context(self.frames.to(device), self.state.to(device), self.instruction, known)
+        signals = {name: signal.to(device) for name, signal in self.signals.items()}
+        return Context(self.frames.to(device), self.state.to(device), self.instruction, known, signals)
+
+    def repeated(self, times: int) -> Context:
+        """A single situation, so many times."""
+        known = None if self.has_state is None else self.has_state.expand(times)
+        return Context(self.frames.expand(times, -1, -1, -1, -1), self.state.expand(times, -1, -1), self.instruction * times,
+                       known, {name: signal.repeated(times) for name, signal in self.signals.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +111,8 @@ class Batch:
     """proprioception at the future offsets; it means something where `future_mask` and `context.known`"""
     to_success: Float32[Tensor, "B"] | None = None
     """steps from the chunk's end to the first success, at least 0; inf: none is on record; NaN: nobody said"""
+    signals: Mapping[str, Signal] = field(default_factory=dict)
+    """what else the model needs of what lies ahead"""
     later: tuple[Batch, ...] = ()
     """the chunks that follow, each as a batch of its own: its start is the end of the one before"""
 
@@ -118,7 +131,8 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         parts = vars(self).items()
         moved: dict[str, Any] = {name: value.to(device) for name, value in parts if isinstance(value, Tensor | Context)}
-        return replace(self, **moved, later=tuple(part.to(device) for part in self.later))
+        signals = {name: signal.to(device) for name, signal in self.signals.items()}
+        return replace(self, **moved, signals=signals, later=tuple(part.to(device) for part in self.later))
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,16 +247,3 @@ class Episode:
     def solved(self) -> bool:
         """True if the task's condition held at any observation after the first."""
         return bool(self.success[1:].any())
-
-
-def as_image(frames: Tensor) -> UInt8[ndarray, "... h w C"]:
-    """Model frames (float in [0, 1], channels first) to images at rest (uint8, channels last).
-
-    Raises:
-        WamError: if a pixel is not finite; rounded to an image it would look like an imagined one.
-    """
-    if not torch.isfinite(frames).all():
-        raise WamError("the imagined frames are not finite", where="future", expected="numbers in [0, 1]",
-                       got=f"{int((~torch.isfinite(frames)).sum())} of {frames.numel()} are not",
-                       fix="look at the model's training curves; train it again")
-    return (frames.clamp(0, 1) * 255).round().to(torch.uint8).movedim(-3, -1).cpu().numpy()

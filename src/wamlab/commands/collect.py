@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -29,7 +29,9 @@ class Command:
 
     --with measures more than the frames at every observation: depth (m) and segmentation (position in the task's entities)
     of the main camera, contacts (per pair of things: number, normal force in N, place), poses (place and quaternion of
-    every body). Normals and point clouds follow from depth: wamlab.data.geometry.
+    every body), in PushWorld proximity. Normals and point clouds follow from depth: wamlab.data.geometry.
+
+    --cameras records further cameras: in Meta-World and PushWorld "wrist", and those that come with Meta-World's task.
 
     --randomise draws camera, light, colour, friction and mass anew for each scene, as a function of the scene alone.
 
@@ -43,6 +45,7 @@ class Command:
       wam collect pushworld --episodes 200 --kind play --out data/play
       wam collect other-body/pushworld --episodes 60 --kind expert --video --out data/video
       wam collect metaworld/push --with depth segmentation contacts poses --out data/push-3d
+      wam collect metaworld/push --cameras wrist --with contacts --out data/push-wrist
       wam collect metaworld/push --randomise camera light colour friction mass --out data/push-varied
       wam collect metaworld/push --teleop --episodes 10 --out data/mine-by-hand
       wam collect my_simulator.py:MyWorld --episodes 20 --out data/mine
@@ -62,8 +65,11 @@ class Command:
     """withhold actions and proprioception"""
     workers: Workers = 2
     """processes"""
-    also: Annotated[tuple[Literal["depth", "segmentation", "contacts", "poses"], ...], tyro.conf.arg(name="with")] = ()
+    also: Annotated[tuple[Literal["depth", "segmentation", "contacts", "poses", "proximity"], ...],
+                    tyro.conf.arg(name="with")] = ()
     """what to measure beside the frames"""
+    cameras: tuple[str, ...] = ()
+    """further cameras, beside the main one"""
     randomise: tuple[Literal["camera", "light", "colour", "friction", "mass"], ...] = ()
     """what varies with the scene beside the places of things; Meta-World only"""
     teleop: bool = False
@@ -85,8 +91,7 @@ class Command:
 
         with progress(f"collect {self.task}") as tick:
             store = collect(self.task, self.episodes, self.out, seed=self.seed, kind=self.kind, video=self.video,
-                            workers=self.workers, progress=tick, modalities=self.also,
-                            options={"randomise": list(self.randomise)} if self.randomise else {})
+                            workers=self.workers, progress=tick, modalities=self.also, options=self.options)
         if len(store) < self.episodes:
             raise WamError("the collection is not complete", where=self.out, expected=f"{self.episodes} episodes",
                            got=len(store), fix="run the same command again: it goes on where it was")
@@ -100,6 +105,12 @@ class Command:
             beside = f"DATASET {self.out} --mix 1,1" if self.video else self.out
             say(f"next: wam train uwm --data {beside} --out checkpoints/uwm")
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of the simulator."""
+        told = {"randomise": list(self.randomise), "cameras": list(self.cameras)}
+        return {name: values for name, values in told.items() if values}
+
     def _teleoperate(self) -> None:
         if self.also or self.video:
             raise WamError("a recording holds frames, states and actions", where="--with" if self.also else "--video",
@@ -110,7 +121,7 @@ class Command:
         from ..data.recorder import Recorder
         from ..simulators import make
 
-        simulator = make(self.task, **({"randomise": list(self.randomise)} if self.randomise else {}))
+        simulator = make(self.task, **self.options)
         try:
             with Recorder(self.out, simulator.task_spec, renderer=simulator.renderer, still_scenes=True) as recorder, \
                     Browser(f"{self.task}: {simulator.task_spec.instruction}", self.port) as page:

@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
 
+from ..control.sensing import check_senses, observation_at, signals_of
 from ..data.atomic import make_folder, replacing
 from ..data.store import EpisodeStore
 from ..errors import WamError
@@ -34,7 +35,8 @@ def context_at(model: WorldActionModel, episode: Episode, step: int) -> Context:
     frames = episode.frames[model.task_spec.cameras[0]][steps]
     return Context(torch.from_numpy(frames).movedim(-1, -3)[None].contiguous(),
                    torch.from_numpy(episode.state[steps])[None], (episode.instruction_at(step),),
-                   torch.tensor([episode.has_state]))
+                   torch.tensor([episode.has_state]),
+                   signals_of(model.needs, lambda back: observation_at(episode, max(step + back, 0)), torch.device("cpu")))
 
 
 def recorded(model: WorldActionModel, episode: Episode, step: int) -> Given:
@@ -105,6 +107,7 @@ class Command:
         for line in unlike(read_header(self.checkpoint), sample, model.task_spec):
             say(f"note: unlike the data of training: {line}", stderr=True)
         episode = store[self.episode]
+        check_senses(model.needs, observation_at(episode, 0), model.task_spec)
         if not 0 <= self.step < len(episode):
             raise WamError("there is no such step", where="--step", expected=f"0 to {len(episode) - 1}", got=self.step)
         answer = ask(model, episode, self.step, self.actions, self.seed)

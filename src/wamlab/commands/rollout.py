@@ -47,6 +47,7 @@ class Command:
     """print a JSON document"""
 
     def __call__(self) -> None:
+        from ..control.sensing import options_for
         from ..evaluate.ask.rollout import held_out, rollout
         from ..evaluate.metrics import Evidence, get
         from ..job.run import executor_for
@@ -60,7 +61,7 @@ class Command:
             store = rollout(make, self.task, held_out(self.episodes), self.out, workers=self.workers, progress=tick,
                             provenance={"checkpoint": digest(self.checkpoint), "execute": self.execute}
                             | ({"best_of": self.best_of} if self.best_of > 1 else {}),
-                            expects=executor.expects)
+                            expects=executor.expects, options=options_for(executor.needs))
         evidence = Evidence(self.checkpoint.name, store.task_spec,
                             tuple(store.load(index, frames=False) for index in range(self.episodes)))
         score = get("success")(evidence)[0]

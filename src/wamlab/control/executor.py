@@ -14,7 +14,7 @@ from numpy import ndarray
 from ..errors import SpecError, WamError
 from ..simulators.base import Simulator
 from ..spec import TaskSpec, check
-from ..types import Episode, Imagined
+from ..types import Episode, Imagined, Need
 from .gate import Gate
 from .policy import Observation, Policy
 
@@ -30,15 +30,16 @@ class Executor:
         execute: actions of a chunk to execute before deciding anew; a chunk that is shorter is executed whole.
         hold: the safe action, in place of the rule above.
         expects: the spec that the policy was made for, if it was made for one: `run_episode` refuses a task of another.
+        needs: what the policy reads beside main camera and proprioception; see `sensing.options_for`.
     """
 
     def __init__(self, policy: Policy, gate: Gate, execute: int = 4, hold: Float32[ndarray, "A"] | None = None,
-                 expects: TaskSpec | None = None):
+                 expects: TaskSpec | None = None, needs: Mapping[str, Need] | None = None):
         if execute < 1:
             raise WamError("an executor executes at least one action per decision", where="execute",
                            expected=">= 1", got=execute)
         self.policy, self.gate, self.execute, self._hold = policy, gate, execute, hold
-        self.expects = expects
+        self.expects, self.needs = expects, dict(needs or {})
         self.reset(0)
 
     def reset(self, seed: int) -> None:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,9 +17,7 @@ from numpy import ndarray
 from ..errors import SpecError, Unanswerable
 from ..models.base import Running, WorldActionModel
 from ..types import Context, Given, Prediction, Query, as_image
-
-Observation = Mapping[str, Any]
-"""{"frames": {camera: uint8 [h, w, 3]}, "state": float32 [P]}"""
+from .sensing import Observation, as_given, check_senses, pick, signals_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +74,8 @@ class Witness:
         frames = np.stack([seen["frames"][camera] for seen in rows])
         state = np.stack([seen["state"] for seen in rows]).astype(np.float32)
         context = Context(torch.from_numpy(frames).movedim(-1, -3)[None].contiguous().to(self._device),
-                          torch.from_numpy(state)[None].to(self._device), (instruction,))
+                          torch.from_numpy(state)[None].to(self._device), (instruction,), None,
+                          signals_of(self.model.needs, lambda step: self._seen[max(last + step, 0)], self._device))
         return context, [decision_seed(self._seed, self._step)]
 
     @property
@@ -103,7 +102,9 @@ class Witness:
         if len(places) < len(self.model.offsets) or not places:
             return Given()
         frames = np.stack([self._seen[place]["frames"][camera] for place in places])
-        return Given(future=torch.from_numpy(frames).movedim(-1, -3)[None].float().to(self._device) / 255)
+        others = {stream: as_given(name, [pick(self._seen[place], name) for place in places]).to(self._device)
+                  for stream, name in self.model.outlooks.items()}
+        return Given(future=torch.from_numpy(frames).movedim(-1, -3)[None].float().to(self._device) / 255, others=others)
 
     def _check(self, observation: Observation) -> None:
         spec = self.model.task_spec
@@ -116,6 +117,7 @@ class Witness:
             raise SpecError("the observation is not what the model was trained on", where="state",
                             expected=f"{len(spec.state)} numbers: {spec.state}", got=observation["state"].shape,
                             fix="run the model on the task it was trained for")
+        check_senses(self.model.needs, observation, spec)
 
 
 class ModelPolicy(Witness):

@@ -111,7 +111,7 @@ def source_weights(recipe: Recipe, sources: Mapping[str, EpisodeStore], out: Pat
         one.train()  # so that both see the same augmentation
         one.latents = None
     unseen = Windows(stores, history=model.history, chunk=model.chunk, offsets=model.offsets, chunks=model.chunks,
-                     episodes=held, allow_mixed_renderers=mixed_renderers)
+                     episodes=held, allow_mixed_renderers=mixed_renderers, needs=model.needs)
     pools, judged = (_pools(model, windows, list(sources)) for windows in (trainer.windows, unseen))
     count = np.array([len(pool) for pool in pools], np.float64)
     start = count / count.sum()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
@@ -18,7 +19,8 @@ from .video import FILMED
 
 
 def common_spec(stores: Sequence[EpisodeStore], allow_mixed_renderers: bool) -> TaskSpec:
-    """The spec that all stores share. Raises SpecError or DataError if they do not."""
+    """The spec that all stores share, with every camera that one of them has. Raises SpecError or DataError if they do
+    not."""
     if not stores:
         raise DataError("no dataset was given", where="stores", expected="at least one", got="none")
     first = stores[0]
@@ -30,7 +32,8 @@ def common_spec(stores: Sequence[EpisodeStore], allow_mixed_renderers: bool) -> 
             raise DataError("the datasets were rendered differently", where=store.path,
                             expected=f"{drawn[0].renderer} (as {drawn[0].path})", got=store.renderer,
                             fix="collect both on one machine, or ask for it: --mixed-renderers")
-    return first.task_spec
+    further = dict.fromkeys(camera for store in stores for camera in store.task_spec.cameras)
+    return replace(first.task_spec, cameras=tuple(further))
 
 
 def chosen(stores: Sequence[EpisodeStore], where: Sequence[tuple[int, int]],

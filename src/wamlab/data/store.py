@@ -25,7 +25,7 @@ from safetensors.numpy import save
 from .. import spec as specs
 from ..errors import DataError, SpecError
 from ..reading import load_json, shown, table
-from ..reading_tensors import load_arrays, text_table
+from ..reading_tensors import load_arrays, tensor_header, text_table
 from ..spec import TaskSpec
 from ..types import Episode
 from .atomic import make_folder, sweep, write_whole
@@ -191,6 +191,18 @@ class EpisodeStore:
         episode = unpack(arrays, said, file, with_imagined=frames)
         check_episode(episode, self.task_spec, file, need_frames=frames)
         return episode
+
+    def shapes(self, index: int) -> dict[str, tuple[int, ...]]:
+        """An episode's arrays, as its file's header names them, with their shapes."""
+        return {name: entry.shape for name, entry in tensor_header(self._file(index)).entries.items()}
+
+    def array(self, index: int, name: str) -> ndarray:
+        """One array of an episode. Raises DataError if the episode is damaged or lacks it."""
+        file = self._file(index)
+        arrays = read_arrays(file, lambda found: found == name)[0]
+        if name not in arrays:
+            raise DataError(f"the episode lacks {name}", where=file, expected=name, got=", ".join(self.shapes(index)))
+        return arrays[name]
 
     def meta(self, index: int) -> dict[str, Any]:
         """An episode's provenance alone, without reading its arrays."""

@@ -14,7 +14,7 @@ unknown counts as one without actions: its whole mask is False.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,10 +24,11 @@ from numpy import ndarray
 from torch import Tensor
 
 from ..errors import DataError, SpecError, WamError
-from ..types import Batch, Context
+from ..types import Batch, Context, Need
 from .cache import Progress, open_frames
 from .selection import all_within, chosen, common_spec, first_success, gather_truth, identity
 from .store import EpisodeStore
+from .tracks import Tracks
 
 
 class Windows:
@@ -40,11 +41,12 @@ class Windows:
         episodes: per store, the indices to cut windows from (None: all). The frame cache and what is aligned with it
             cover all episodes of the stores in any case, so that a training and a validation set share one cache.
         camera: None is the main one.
+        needs: further signals, and at which steps from a window's start: see `wamlab.signals`.
         allow_mixed_renderers: accept datasets whose renderers drew differently.
 
     Raises:
         DataError: no episodes, an episode that is not there or is damaged, or mixed renderers.
-        SpecError: the stores' specs disagree.
+        SpecError: the stores' specs disagree, or none has a signal that is needed.
     """
 
     frames: UInt8[ndarray, "N h w 3"]
@@ -64,7 +66,8 @@ class Windows:
 
     def __init__(self, stores: Sequence[EpisodeStore], *, history: int, chunk: int, offsets: Sequence[int],
                  chunks: int = 1, episodes: Sequence[Sequence[int]] | None = None, camera: str | None = None,
-                 allow_mixed_renderers: bool = False, progress: Progress | None = None):
+                 allow_mixed_renderers: bool = False, progress: Progress | None = None,
+                 needs: Mapping[str, Need] | None = None):
         if history < 1 or chunk < 1 or chunks < 1 or any(offset < 1 for offset in offsets):
             raise WamError("a window needs at least one context frame and action, and offsets ahead of now", where="windows",
                            expected="history, chunk, chunks, offsets >= 1", got=(history, chunk, chunks, *offsets))
@@ -104,6 +107,7 @@ class Windows:
         self.imitate = all_within([self._imitated], start, end)
         self.has_action = all_within([self._known], start, end)
         self._has_state = np.array([record.has_state for record in records], bool)
+        self.tracks = Tracks(needs or {}, self.stores, where, lengths, self.states, self._has_state, progress)
         self._success = np.array([first_success(record) for record in records], np.float32)
 
     def __len__(self) -> int:
@@ -150,14 +154,16 @@ class Windows:
         pictures = self._pictures(position, frames)
         said = tuple(self._records[e].instruction_at(min(t, n))
                      for e, t, n in zip(episode.tolist(), step.tolist(), length.tolist(), strict=True))
+        seen, later = self.tracks.both(self._first_frame[episode], episode, step)
         context = Context(pictures[:, :self.history], torch.from_numpy(self.states[position[:, :self.history]]), said,
-                          torch.from_numpy(self._has_state[episode]))
+                          torch.from_numpy(self._has_state[episode]), seen)
         return Batch(
             context=context, future=pictures[:, self.history:], future_mask=torch.from_numpy(ahead <= length[:, None]),
             action=torch.from_numpy(actions), action_mask=torch.from_numpy(action_mask),
             imitate=torch.from_numpy(imitate), frame_index=torch.from_numpy(position),
             future_state=torch.from_numpy(self.states[position[:, self.history:]]),
-            to_success=torch.from_numpy(np.maximum(self._success[episode] - (step + self.chunk).astype(np.float32), 0)))
+            to_success=torch.from_numpy(np.maximum(self._success[episode] - (step + self.chunk).astype(np.float32), 0)),
+            signals=later)
 
     def _chunk(self, episode: Int64[ndarray, "B"], step: Int64[ndarray, "B"]) \
             -> tuple[Float32[ndarray, "B K A"], Bool[ndarray, "B K"], Bool[ndarray, "B"]]:

@@ -50,7 +50,7 @@ def executor_for(folder: Path, execute: int = 4, recipe_name: str | None = None,
     """A trained model ready to act; of so many answers, as the one that it values most says."""
     model = checkpoint.load_model(folder, recipe.load(recipe_name) if recipe_name else None)
     policy = ModelPolicy(model, wanted(model)) if best_of == 1 else BestOf(model, best_of, wanted(model))
-    return Executor(policy, Gate(model.task_spec.action), execute, expects=model.task_spec)
+    return Executor(policy, Gate(model.task_spec.action), execute, expects=model.task_spec, needs=model.needs)
 
 
 def alike(tasks: Sequence[str]) -> None:

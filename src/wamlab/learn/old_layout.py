@@ -27,7 +27,7 @@ def settings(told: Mapping[str, Any], where: str) -> dict[str, Any]:
     try:
         coupling, experts = told["coupling"], told["experts"]
         reads = {name: keys for name, keys in coupling["reads"].items() if name not in CONDITIONS or tuple(keys) != CONDITIONS}
-        holds = {"future": {"class": "Latents", "codec": told["representation"]}, "action": {"class": "Actions"}}
+        holds = {"future": {"class": "Latents", "codec": told["representation"], "camera": ""}, "action": {"class": "Actions"}}
         weight = {"future": 1.0, "action": told["action_weight"]}
         streams = {name: {"class": "Stream", "holds": holds[name], "process": told[name], "expert": experts.get(name, "shared"),
                           "within": "full", "taken": "attention", "once": False, "weight": weight[name]}

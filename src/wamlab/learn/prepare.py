@@ -6,12 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
+from numpy import ndarray
 from torch import Tensor
 
 from ..data.draws import Source
 from ..data.windows import Windows
 from ..models.base import WorldActionModel
 from ..parts.codecs import Codec
+from ..signals import FRAMES
+from ..types import Batch
 from .diagnosis import statistics
 
 
@@ -27,6 +31,8 @@ def prepare(model: WorldActionModel, windows: Windows, sources: Sequence[Source]
     model.fit(sample.action[sample.action_mask], sample.context.state[sample.context.known].flatten(0, 1))
     if model.codec is not None:
         _freeze(model, model.codec, windows, device)
+    if model.needs:
+        model.fit_signals(windows.batch(np.unique(np.linspace(0, len(windows) - 1, 1024).astype(int))).to(device))
     return {"action": statistics(sample.action[sample.action_mask].cpu().numpy()),
             "state": statistics(sample.context.state[sample.context.known].flatten(0, 1).cpu().numpy())}
 
@@ -35,20 +41,36 @@ def prepare(model: WorldActionModel, windows: Windows, sources: Sequence[Source]
 def _freeze(model: WorldActionModel, codec: Codec, windows: Windows, device: torch.device) -> None:
     codec.requires_grad_(False)
     sample = windows.batch(np.unique(np.linspace(0, len(windows) - 1, 2048).astype(int))).to(device)
-    codec.fit(sample.context.frames[:512, -1].float() / 255)
-    model.latents = latents_of(codec, windows, device)
+    codec.fit(torch.cat([frames_of(sample, camera)[:, 0][:512] for camera in model.filmed]).float() / 255)
+    model.latents = latents_of(model, codec, windows, device)
+    if "" not in model.latents:
+        return
     whole = sample.future_mask.all(1) | ~sample.future_mask.all(1).any()  # if no episode is that long: what there is
     place = sample.frame_index[whole][:, model.history - 1 :]
-    latents, known = model.latents[place], (sample.has_action & sample.context.known)[whole]
+    latents, known = model.latents[""][place], (sample.has_action & sample.context.known)[whole]
     states = torch.from_numpy(windows.states).to(device)[place][known]
     model.fit_motion(latents, sample.action[whole][known], states[:, 1:] - states[:, :1])
     some = torch.where(whole)[0][:: max(1, int(whole.sum()) // 256)]
     model.fit_frames(sample.context.frames[some, -1].float() / 255, sample.future[some].float() / 255)
 
 
+def frames_of(batch: Batch, camera: str) -> UInt8[Tensor, "N S C h w"]:
+    """A camera's frames of now and of the future's offsets, of the windows in which it is known; "": the main one."""
+    if not camera:
+        return torch.cat([batch.context.frames[:, -1:], batch.future], 1)
+    now, ahead = (part.signals[FRAMES + camera] for part in (batch.context, batch))
+    here = now.known[:, -1]
+    return torch.cat([now.values[here, -1:], ahead.values[here]], 1)
+
+
+def latents_of(model: WorldActionModel, codec: Codec, windows: Windows, device: torch.device) -> dict[str, Tensor]:
+    """What the codec makes of every frame of every camera that it serves: [N, n, c] each."""
+    return {camera: encoded(codec, windows.tracks.rows[FRAMES + camera] if camera else windows.frames, device)
+            for camera in model.filmed}
+
+
 @torch.no_grad()
-def latents_of(codec: Codec, windows: Windows, device: torch.device) -> Tensor:
-    """What the codec makes of every frame: [N, n, c]."""
-    frames = windows.frames
+def encoded(codec: Codec, frames: UInt8[ndarray, "N h w 3"], device: torch.device) -> Tensor:
+    """[N, n, c]."""
     return torch.cat([codec.encode(torch.from_numpy(np.array(frames[i : i + 256])).to(device).permute(0, 3, 1, 2).float() / 255)
                       for i in range(0, len(frames), 256)])

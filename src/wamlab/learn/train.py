@@ -20,7 +20,7 @@ from ..config import to_json
 from ..data.atomic import sweep
 from ..data.draws import Draws, sources_of
 from ..data.mixture import Mixture
-from ..data.selection import split
+from ..data.selection import common_spec, split
 from ..data.store import EpisodeStore
 from ..data.windows import Windows
 from ..errors import CheckpointError, WamError
@@ -30,7 +30,7 @@ from ..types import Batch
 from . import checkpoint
 from .diagnosis import action_ratio
 from .optimise import Fit, one_training
-from .prepare import latents_of, prepare
+from .prepare import frames_of, latents_of, prepare
 
 Progress = Callable[[int, int], None]
 
@@ -46,10 +46,10 @@ class Trainer:
                            fix="collect demonstrations first (wam collect)")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.model = recipe.model.build(stores[0].task_spec).to(self.device)
+            self.model = recipe.model.build(common_spec(stores, mixed)).to(self.device)
         kept, held = split(stores, held_out=0.05, episodes=episodes)
         cut = partial(Windows, stores, history=self.model.history, chunk=self.model.chunk, offsets=self.model.offsets,
-                      chunks=self.model.chunks, allow_mixed_renderers=mixed)
+                      chunks=self.model.chunks, allow_mixed_renderers=mixed, needs=self.model.needs)
         self.windows = cut(episodes=kept)
         self.data = self.windows.identity(episodes)
         self.held = cut(episodes=held) if any(held) else None
@@ -76,10 +76,10 @@ class Trainer:
         return int(np.random.SeedSequence([self.seed, step, stream, rank]).generate_state(1)[0])
 
     def codec_loss(self, step: int) -> Tensor:
-        """Frames of the window, each rebuilt from its latents and from another frame of the same window."""
+        """Frames of the window, each rebuilt from its latents and from another frame of the same window and camera."""
         assert self.model.codec is not None
         batch = self.batch(self.windows, self.rows("codec", step))
-        frames = torch.cat([batch.context.frames[:, -1:], batch.future], 1).float() / 255
+        frames = torch.cat([frames_of(batch, camera) for camera in self.model.filmed]).float() / 255
         generator = torch.Generator().manual_seed(self.seed_of(step, 1))
         pick = torch.rand(frames.shape[:2], generator=generator).argsort(1)[:, :3].to(self.device)
         rows = torch.arange(len(frames), device=self.device)
@@ -124,7 +124,7 @@ class Trainer:
             self.diagnosis["statistics"] = prepare(self.model, self.windows, self.sources, self.device)
         elif codec is not None:
             codec.requires_grad_(False)
-            self.model.latents = latents_of(codec, self.windows, self.device)
+            self.model.latents = latents_of(self.model, codec, self.windows, self.device)
         self.model.train()
         fit = Fit(self.model, training.steps, training.learning_rate, training)
         if stage == "model":

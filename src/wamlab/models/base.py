@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol, runtime_checkable
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..errors import Unanswerable
 from ..parts.codecs import Codec
 from ..spec import TaskSpec
-from ..types import WORLD_MODEL, Batch, Context, Given, Prediction, Query
+from ..types import WORLD_MODEL, Batch, Context, Given, Need, Prediction, Query
 
 
 @runtime_checkable
@@ -64,8 +64,9 @@ class WorldActionModel(nn.Module):
     chunks: int = 1
     """chunks of time, one after the other, that a training window holds"""
     offsets: tuple[int, ...]
-    latents: Tensor | None
-    """latents of every frame in the training set, set by the trainer so that none is encoded twice"""
+    latents: Mapping[str, Tensor] | None
+    """per camera ("": the main one) the latents of every frame in the training set, set by the trainer so that none is encoded
+    twice"""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,6 +76,21 @@ class WorldActionModel(nn.Module):
     def codec(self) -> Codec | None:
         """What writes future frames down, if there is such a thing; trained first, then frozen."""
         return None
+
+    @property
+    def filmed(self) -> tuple[str, ...]:
+        """The cameras whose frames the codec writes down; "": the main one."""
+        return ("",) if self.codec is not None else ()
+
+    @property
+    def needs(self) -> Mapping[str, Need]:
+        """What it reads beside main camera, proprioception and actions: see `wamlab.signals`."""
+        return {}
+
+    @property
+    def outlooks(self) -> Mapping[str, str]:
+        """Streams that tell what lies ahead of a signal of `needs`, and that signal: as `Given.others` names them."""
+        return {}
 
     @property
     def reads_actions(self) -> bool:
@@ -92,6 +108,9 @@ class WorldActionModel(nn.Module):
 
     def fit_frames(self, now: Float[Tensor, "N C h w"], future: Float[Tensor, "N F C h w"]) -> None:
         """Learn from pictures in [0, 1] of whole windows, now and ahead, what usually moves. Most models need not."""
+
+    def fit_signals(self, batch: Batch) -> None:
+        """Set the normalisation of the signals of `needs`, from many windows. Models without any need not."""
 
     @abstractmethod
     def loss(self, batch: Batch, seed: int) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from ..errors import SpecError, Unanswerable
 from ..parts.memory import Memory
 from ..parts.representations import Moment
 from ..parts.streams import ONCE, Node
+from ..signals import kind_of
 from ..types import Context, Given, Prediction, Query
 from .filling import answer, noise_of
 from .knowledge import Known
@@ -36,12 +37,20 @@ class Session:
         self.begin(context)
 
     def begin(self, context: Context) -> None:
-        """Forget everything; chunk 0 starts at what is seen now."""
+        """Forget everything; chunk 0 starts at what is seen now. Raises SpecError if the context lacks what the model needs."""
+        self._check(context)
         self.known, self.memories = Known(), [Memory() for _ in self.model.networks]
         self.moments: list[Moment] = [Moment(context)]
         self.real: list[bool] = []
         self.model.observed(self.known, self.moments[0], ONCE)
         self._stand(0)
+
+    def _check(self, context: Context) -> None:
+        for name, need in self.model.needs.items():
+            if need.steps[0] <= 0 and name not in context.signals:
+                raise SpecError(f"the context lacks {kind_of(name)}", where=need.where, expected=f"Context.signals[{name!r}]",
+                                got=", ".join(context.signals) or "no further signals",
+                                fix="cut the windows with needs=model.needs, or ask the model through a policy")
 
     @property
     def chunk(self) -> int:
@@ -72,8 +81,9 @@ class Session:
             happened: frames at the chunk's offsets, the actions executed, and further streams that others read finished.
 
         Raises:
-            SpecError: if a chunk is named that was never begun.
+            SpecError: if a chunk is named that was never begun, or the context lacks what the model needs.
         """
+        self._check(context)
         chunk = self.chunk if chunk is None else chunk
         if not 0 <= chunk <= self.chunk:
             raise SpecError("no such chunk", where="Session.observe", expected=f"0 to {self.chunk}", got=chunk)
@@ -99,7 +109,7 @@ class Session:
         self._stand(chunk + 1)
 
     def adopt(self, prediction: Prediction) -> None:
-        """Go on with what was imagined: its last frame is what is seen next, and proprioception is unknown.
+        """Go on with what was imagined: its last frame is what is seen next. Proprioception and further signals are unknown.
 
         Raises:
             SpecError: if no frame was imagined at the chunk's end.
@@ -113,7 +123,8 @@ class Session:
         last = (prediction.future[:, -1:].clamp(0, 1) * 255).round().to(torch.uint8)
         frames = torch.cat([before.frames, last], 1)[:, -self.model.history :]
         unknown = torch.zeros(len(before), dtype=torch.bool, device=before.state.device)
-        self.observe(replace(before, frames=frames, has_state=unknown),
+        blank = {name: signal.unknown() for name, signal in before.signals.items()}
+        self.observe(replace(before, frames=frames, has_state=unknown, signals=blank),
                      Given(prediction.future, prediction.action, prediction.others), real=False)
 
     def predict(self, given: Given | None = None, want: AbstractSet[str] = frozenset({"future", "action"}),
@@ -141,5 +152,7 @@ class Session:
 
     def _values(self, told: Given, moment: Moment) -> dict[str, Tensor]:
         moment = replace(moment, others=dict(told.others))
-        return {name: self.model.contents[name].encode(moment) for name in told.named if name in self.model.contents}
+        contents = self.model.contents
+        return {name: contents[name].encode(contents[name].given(value, moment)) for name, value in told.named.items()
+                if name in contents}
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..errors import SpecError
 from ..parts.codecs import Codec
 from ..parts.memory import Memory
 from ..parts.processes import Process
@@ -16,13 +17,14 @@ from ..parts.representations import Content, Moment, Site
 from ..parts.representations.conditions import StateContent
 from ..parts.representations.vector import ActionContent
 from ..parts.streams import ONCE, Node
+from ..signals import FRAMES, collected, kind_of
 from ..spec import TaskSpec
-from ..types import Batch, Context, Given, Prediction, Query
+from ..types import Batch, Context, Given, Need, Prediction, Query
 from .base import WorldActionModel
 from .knowledge import Known
 from .network import Network
 from .session import Session
-from .training import loss
+from .training import loss, moments
 
 if TYPE_CHECKING:
     from .streams import Streams
@@ -39,6 +41,12 @@ class StreamWAM(WorldActionModel):
         site = Site(task_spec, config.history, config.chunk, self.offsets)
         self.contents: Mapping[str, Content] = nn.ModuleDict(  # type: ignore[assignment]
             {name: stream.holds.build(site) for name, stream in self.table.streams.items()})
+        self._needs = collected((name, content.needs) for name, content in self.contents.items())
+        for signal, need in self._needs.items():
+            if signal.startswith(FRAMES) and signal.removeprefix(FRAMES) not in task_spec.cameras:
+                raise SpecError(f"the task has no {kind_of(signal)}", where=need.where, expected=signal.removeprefix(FRAMES),
+                                got=", ".join(task_spec.cameras), fix="choose one of the task's cameras, or data that has it: "
+                                f"wam collect TASK --cameras {signal.removeprefix(FRAMES)}")
         self.networks: Sequence[Network] = nn.ModuleList(  # type: ignore[assignment]
             Network(self.table, nodes, dict(self.contents.items()), width=config.width, depth=config.depth, heads=config.heads,
                     shares=config.experts, offsets=self.offsets)
@@ -49,6 +57,19 @@ class StreamWAM(WorldActionModel):
     @property
     def codec(self) -> Codec | None:
         return next((content.codec for content in self.contents.values() if content.codec is not None), None)
+
+    @property
+    def filmed(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(content.camera for content in self.contents.values() if content.codec is not None))
+
+    @property
+    def needs(self) -> Mapping[str, Need]:
+        return self._needs
+
+    @property
+    def outlooks(self) -> Mapping[str, str]:
+        return {name: signal for name, content in self.contents.items() if self.table.streams[name].holds.ahead
+                for signal in content.needs}
 
     @property
     def reads_actions(self) -> bool:
@@ -64,7 +85,7 @@ class StreamWAM(WorldActionModel):
 
     def fit_motion(self, latents: Tensor, action: Float[Tensor, "M K A"], moved: Float[Tensor, "M F P"]) -> None:
         for content in self.contents.values():
-            if content.codec is not None:
+            if content.codec is not None and not content.camera:
                 content.fit_latents(latents)
         for network in self.networks:
             if network.steering is not None and len(action):
@@ -75,6 +96,11 @@ class StreamWAM(WorldActionModel):
     def fit_frames(self, now: Float[Tensor, "N C h w"], future: Float[Tensor, "N F C h w"]) -> None:
         for content in self.contents.values():
             content.fit_frames(now, future)
+
+    def fit_signals(self, batch: Batch) -> None:
+        moment = moments(self, batch)[0]
+        for content in self.contents.values():
+            content.fit_signals(moment)
 
     def loss(self, batch: Batch, seed: int) -> dict[str, Tensor]:
         return loss(self, batch, seed)

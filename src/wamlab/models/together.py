@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..parts.memory import Memory
 from ..parts.representations import Moment
+from ..signals import stacked
 from ..types import Context, Prediction
 from .base import Running, Stateless
 from .knowledge import Known
@@ -52,7 +53,8 @@ def joined(running: Sequence[Running]) -> Running:
 def contexts(several: Sequence[Context]) -> Context:
     """The situations of several contexts, one after the other."""
     return Context(torch.cat([one.frames for one in several]), torch.cat([one.state for one in several]),
-                   tuple(said for one in several for said in one.instruction), torch.cat([one.known for one in several]))
+                   tuple(said for one in several for said in one.instruction), torch.cat([one.known for one in several]),
+                   {name: stacked([one.signals[name] for one in several]) for name in several[0].signals})
 
 
 def _beside(parts: Sequence[Tensor | None]) -> Tensor | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,31 +12,41 @@ from torch import Tensor
 from ..parts.augmentation import shifted
 from ..parts.levels import training_levels
 from ..parts.representations import Moment
+from ..parts.representations.frames import LATENTS
 from ..parts.streams import ONCE, Node
-from ..types import Batch, query
+from ..types import Batch, Signal, query
 from .knowledge import Known
 
 if TYPE_CHECKING:
     from .stream import StreamWAM
 
 
-def moment_of(part: Batch, latents: Tensor | None = None) -> Moment:
-    """One chunk of a training batch with all that is known of it."""
+def moment_of(part: Batch, latents: Mapping[str, Tensor] | None = None) -> Moment:
+    """One chunk of a training batch with all that is known of it.
+
+    Args:
+        latents: per camera, of the frame now and of the future ones.
+    """
     others = {}
     if part.future_state is not None and part.future_mask.shape[1]:
         reached = part.future_mask[:, -1:] & part.context.known[:, None]
         others["after"] = torch.where(reached, part.future_state[:, -1], torch.nan)
     if part.to_success is not None:
         others["to_success"] = part.to_success
-    return Moment(part.context, part.future.float() / 255, part.action, latents, others)
+    latents = latents or {}
+    signals = dict(part.signals)
+    for camera, found in latents.items():
+        if camera:
+            here = torch.ones(found.shape[:2], dtype=torch.bool, device=found.device)
+            signals[LATENTS + camera] = Signal(found, here, tuple(range(found.shape[1])))
+    return Moment(part.context, part.future.float() / 255, part.action, latents.get(""), others, signals)
 
 
 @torch.no_grad()
 def moments(model: StreamWAM, batch: Batch) -> list[Moment]:
     """The chunks of a training batch."""
-    cached = model.latents
-    return [moment_of(part, None if cached is None else cached[part.frame_index[:, model.history - 1 :]])
-            for part in batch.chunks()]
+    return [moment_of(part, {camera: latents[part.frame_index[:, model.history - 1 :]]
+                             for camera, latents in (model.latents or {}).items()}) for part in batch.chunks()]
 
 
 def loss(model: StreamWAM, batch: Batch, seed: int) -> dict[str, Tensor]:
@@ -57,7 +67,7 @@ def loss(model: StreamWAM, batch: Batch, seed: int) -> dict[str, Tensor]:
         shape = tuple(data[node].shape) + ((content.classes,) if process.discrete else ())
         noise[node] = process.noise(shape, generator).to(device)
         known.put(node, process.corrupt(data[node], noise[node], levels[node]), model.told(node.stream, levels[node]))
-    _copies(model, known, data, noise, generator)
+    _copies(model, known, data, noise, generator, {node: _there(model, node, times, parts) for node in data})
     _conditions(model, known, times, generator)
     errors: dict[Node, Tensor] = {}
     for number, network in enumerate(model.networks):
@@ -73,9 +83,15 @@ def loss(model: StreamWAM, batch: Batch, seed: int) -> dict[str, Tensor]:
     return losses | {"total": torch.stack([losses[name] * table.streams[name].weight for name in losses]).sum()}
 
 
+def _there(model: StreamWAM, node: Node, times: Sequence[Moment], parts: Sequence[Batch]) -> Tensor:
+    """In which situations a stream's data is known: [B]."""
+    found = model.contents[node.stream].known(times[node.chunk])
+    return found & parts[node.chunk].has_action if node.stream in model.doing else found
+
+
 def _copies(model: StreamWAM, known: Known, data: dict[Node, Tensor], noise: dict[Node, Tensor],
-            generator: torch.Generator) -> None:
-    """Finished copies are the data; some of them blurred, as the model's own answers will be."""
+            generator: torch.Generator, there: dict[Node, Tensor]) -> None:
+    """Finished copies are the data; some of them blurred, as the model's own answers will be; those unknown are absent."""
     for node in model.table.nodes:
         source = Node(node.stream, "", node.chunk)
         if node.view == "clean" and source in data:  # a batch may hold fewer chunks than the table
@@ -86,6 +102,9 @@ def _copies(model: StreamWAM, known: Known, data: dict[Node, Tensor], noise: dic
                 blurred = torch.rand(size, generator=generator).to(device) < model.config.blur
                 level = torch.where(blurred, torch.rand(size, generator=generator).to(device), torch.ones((), device=device))
                 value = process.corrupt(value, noise[source], level)
+            if not there[source].all():
+                level = there[source] * (torch.ones(len(value), device=value.device) if level is None else level)
+                value = process.corrupt(data[source], noise[source], level)
             known.put(node, value, level)
 
 

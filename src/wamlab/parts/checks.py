@@ -35,6 +35,11 @@ def check(table: Table) -> None:
             raise SpecError(f"{name} is there once and reads what comes anew in every chunk", where=f"{WHERE}, {name}",
                             expected="streams that are there once", got=", ".join(anew), fix=f"make {name} come anew, or leave "
                             f"{', '.join(anew)} out of its row")
+    for name, stream in table.streams.items():
+        if stream.process is not None and not stream.holds.ahead:
+            raise SpecError(f"{name} is generated and holds what was seen", where=f"Streams.streams, {name}",
+                            expected="a representation of what lies ahead", got=stream.holds,
+                            fix="say ahead=True, if it can; or leave the process out")
     _conditions(table)
     _networks(table)
     _answers_unseen(table)

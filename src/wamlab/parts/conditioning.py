@@ -47,11 +47,11 @@ class FrameEncoder(nn.Module):
     """Frames to tokens: a convolutional grid, and one token of spatial-softmax coordinates (arXiv 1504.00702), which
     carries positions exactly where the grid blurs them."""
 
-    def __init__(self, width: int, size: tuple[int, int], channels: int = 32):
+    def __init__(self, width: int, size: tuple[int, int], channels: int = 32, planes: int = 3):
         super().__init__()
         c = channels
         self.stem = nn.Sequential(
-            nn.Conv2d(3, c, 4, 2, 1), nn.GELU(), nn.Conv2d(c, 2 * c, 4, 2, 1), nn.GELU())
+            nn.Conv2d(planes, c, 4, 2, 1), nn.GELU(), nn.Conv2d(c, 2 * c, 4, 2, 1), nn.GELU())
         self.points = nn.Conv2d(2 * c, 2 * c, 3, 1, 1)
         self.tail = nn.Sequential(
             nn.Conv2d(2 * c, 3 * c, 4, 2, 1), nn.GELU(), nn.Conv2d(3 * c, 4 * c, 4, 2, 1), nn.GELU())

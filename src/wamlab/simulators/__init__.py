@@ -30,12 +30,23 @@ def make(name: str, **options: Any) -> Simulator:
         name: a name in `tasks()`, or "path/to/file.py:ClassName" (without the class: the file's only Simulator).
             "other-body/" before "pushworld" or a task of Meta-World: the same world with a body that looks otherwise.
             "backdrop/" before any name: the same task before a moving background.
-        options: keyword arguments of the simulator.
+        options: keyword arguments of the simulator; and, for all of them, `cameras` and `senses`: names of further cameras
+            and of what else is measured (`Simulator.modalities`) that every observation is to hold.
 
     Raises:
         UnknownName: with the nearest names.
         WamError: if the file cannot be loaded.
     """
+    cameras, senses = options.pop("cameras", ()), options.pop("senses", ())
+    if cameras or senses:
+        from .watched import Watched
+
+        inner = make(name, **options)
+        try:
+            return Watched(inner, cameras, senses)
+        except UnknownName:
+            inner.close()
+            raise
     if name.startswith(BACKDROP):
         from .backdrop import Backdrop
 

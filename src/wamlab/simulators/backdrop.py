@@ -78,6 +78,9 @@ class Backdrop(Simulator):
         scenery = self.inner.render_camera(camera, size, "segmentation") < 0
         return np.where(scenery[..., None], drifting(self._scene, self._steps, seen.shape[:2]), seen)
 
+    def cameras(self) -> tuple[str, ...]:
+        return self.inner.cameras()
+
     def save_state(self) -> BackdropState:
         return BackdropState(self.inner.save_state(), self._scene, self._steps, dict(self.np_random.bit_generator.state))
 

@@ -16,7 +16,7 @@ from .robot import Robot
 
 Modality = Literal["rgb", "depth", "segmentation"]
 Observation = dict[str, Any]
-"""{"frames": {camera: uint8 [h, w, 3]}, "state": float32 [P]}"""
+"""{"frames": {camera: uint8 [h, w, 3]}, "state": float32 [P]}, and {"modalities": {name: array}} where senses were asked for"""
 
 
 class Simulator(gymnasium.Env[Observation, ndarray]):
@@ -44,6 +44,10 @@ class Simulator(gymnasium.Env[Observation, ndarray]):
         Raises:
             UnknownName: for a camera that does not exist.
         """
+
+    def cameras(self) -> tuple[str, ...]:
+        """Names that `render_camera` knows; the main camera's first."""
+        return self.task_spec.cameras
 
     @abstractmethod
     def save_state(self) -> Any:

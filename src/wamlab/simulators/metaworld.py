@@ -42,6 +42,8 @@ OTHER_CAMERAS = dict.fromkeys(
     ("coffee-button", "door-close", "door-lock", "door-unlock", "shelf-place", "window-open"), _FRONT
 ) | dict.fromkeys(("stick-pull", "stick-push"), _STICK)
 """the main camera of tasks whose object or goal `CAMERA` would not see"""
+WRIST = "gripperPOV"
+"""Meta-World's camera on the hand, which looks along its fingers"""
 MARKERLESS = ("assembly", "bin-picking", "coffee-button", "disassemble", "door-lock", "door-unlock", "sweep")
 """tasks without a goal marker: the goal has a fixed place relative to something in the frames (a peg, a lock, a bin)"""
 OTHER_COLOUR = (0.15, 0.55, 0.35)
@@ -72,7 +74,6 @@ class MetaWorld(Simulator):
         size: height, width of the frames.
         vary_start: the hand's start varies with the scene, and some objects more than in the package; False: as in the package.
         other_body: an arm of another colour (the same geometry).
-        randomise: what else varies with the scene: any of `randomise.KINDS`.
         randomise: what else varies with the scene: any of `randomise.KINDS`.
     """
 
@@ -183,9 +184,9 @@ class MetaWorld(Simulator):
         return self.world.expert()
 
     def cameras(self) -> tuple[str, ...]:
-        """Names that `render_camera` knows: "main" and the cameras that come with the task."""
+        """"main", "wrist" and the cameras that come with the task."""
         model = self.world.model
-        return ("main", *(model.camera(number).name for number in range(model.ncam)))
+        return ("main", "wrist", *(model.camera(number).name for number in range(model.ncam)))
 
     def render_camera(self, camera: str | None = None, size: tuple[int, int] | None = None,
                       modality: Modality = "rgb") -> ndarray:
@@ -204,7 +205,7 @@ class MetaWorld(Simulator):
         if name != "main":
             if name not in self.cameras():
                 raise UnknownName("camera", name, self.cameras())
-            view = fixed_camera(self.world.model.camera(name).id)
+            view = fixed_camera(self.world.model.camera(WRIST if name == "wrist" else name).id)
         if self._renderer is None:
             self._renderer = open_renderer(self.world.model, self.task_spec.image_size)
             self._renderer.repaint((self._domain or Domain(0, ())).light)

@@ -4,13 +4,13 @@ The law is in `pushworld_law.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 from numpy import ndarray
 
 from ..errors import SpecError, UnknownName
@@ -19,7 +19,7 @@ from .base import Modality, Observation, Simulator
 from .checks import checked_action
 from .pushworld_expert import BEHIND, expert_action
 from .pushworld_law import DISC, GOAL, HAND, STEP, TIP, WALL, advance, outside
-from .pushworld_picture import draw, fingerprint
+from .pushworld_picture import draw, fingerprint, near
 
 _POINT = (("x", "y"), ("table widths", "table widths"))
 ENTITIES = (EntitySpec("robot", "robot", *_POINT, tolerance=0.01), EntitySpec("object", "object", *_POINT, tolerance=0.01),
@@ -108,12 +108,31 @@ class PushWorld(Simulator):
 
     def render_camera(self, camera: str | None = None, size: tuple[int, int] | None = None,
                       modality: Modality = "rgb") -> ndarray:
-        if camera not in (None, "main"):
-            raise UnknownName("camera", str(camera), ("main",))
+        if camera not in (None, *self.cameras()):
+            raise UnknownName("camera", str(camera), self.cameras())
         if modality not in ("rgb", "depth", "segmentation"):
             raise SpecError("unknown modality", where="render_camera", expected="rgb, depth or segmentation", got=modality)
         radii, size = (self.radius, DISC, DISC, GOAL), size or (self.size, self.size)
+        if camera == "wrist":
+            places, radii, wall = near(self._places, radii, self.wall)
+            return draw(places, radii, wall, size, modality, hand=self.other_body)
         return draw(self._places, radii, self.wall, size, modality, hand=self.other_body)
+
+    def cameras(self) -> tuple[str, ...]:
+        """"main", and "wrist": a part of the table around the tip, larger."""
+        return "main", "wrist"
+
+    def modalities(self) -> Mapping[str, Callable[[], ndarray]]:
+        return {**super().modalities(), "proximity": self._proximity}
+
+    def _proximity(self) -> Float32[ndarray, "2"]:
+        gaps = np.linalg.norm(self._places[1:3] - self._places[0], axis=1) - self.radius - DISC
+        return np.maximum(gaps, 0).astype(np.float32)
+
+    def describe(self, modality: str) -> dict[str, Any]:
+        if modality == "proximity":
+            return {"unit": "table widths", "channels": ["tip to disc", "tip to bystander"]}
+        return super().describe(modality)
 
     def render(self) -> ndarray:
         return self.render_camera()

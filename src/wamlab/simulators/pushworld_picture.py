@@ -14,6 +14,8 @@ COLOURS = np.array([[40, 60, 210], [215, 45, 40], [240, 200, 60], [40, 170, 70]]
 """tip blue, disc red, bystander yellow, goal ring green"""
 HAND = np.array([122, 72, 50], np.float32)
 """the other body: brown, a square hand on an arm that comes from the table's lower edge"""
+ZOOM = 2.5
+"""times that the camera at the tip magnifies"""
 HEIGHT = 1.0
 """of the camera above the table, in table widths; discs are flat"""
 
@@ -22,6 +24,16 @@ HEIGHT = 1.0
 def _grid(size: tuple[int, int]) -> tuple[ndarray, ndarray]:
     """Centres of the pixels in table widths, x to the right and y upwards."""
     return ((np.arange(size[1]) + 0.5) / size[1])[None, :], (1 - (np.arange(size[0]) + 0.5) / size[0])[:, None]
+
+
+def near(places: ndarray, radii: tuple[float, float, float, float], wall: tuple[float, float, float, float] | None) \
+        -> tuple[ndarray, tuple[float, float, float, float], tuple[float, float, float, float] | None]:
+    """The same places, radii and wall as a camera at the tip sees them."""
+    tip = places[0]
+    if wall is not None:
+        left, low, right, high = ((edge - tip[i % 2]) * ZOOM + 0.5 for i, edge in enumerate(wall))
+        wall = float(left), float(low), float(right), float(high)
+    return (places - tip) * ZOOM + 0.5, (ZOOM * radii[0], ZOOM * radii[1], ZOOM * radii[2], ZOOM * radii[3]), wall
 
 
 def draw(places: ndarray, radii: tuple[float, ...], wall: tuple[float, float, float, float] | None,

@@ -40,7 +40,7 @@ def scores(model: WorldActionModel, stores: Sequence[EpisodeStore], held: Sequen
     for number, name in enumerate(names):
         only = [list(part) if i == number else [] for i, part in enumerate(held)]
         windows = Windows(stores, history=model.history, chunk=model.chunk, offsets=model.offsets,
-                          chunks=model.chunks, episodes=only,
+                          chunks=model.chunks, episodes=only, needs=model.needs,
                           allow_mixed_renderers=True)  # what may be mixed was settled before training
         error, gain = _answers(model, windows.batch, np.flatnonzero(windows.imitate), np.arange(len(windows)))
         by_source["action error"] |= {} if error is None else {name: error}

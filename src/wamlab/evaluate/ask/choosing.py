@@ -14,7 +14,7 @@ from ...control.policy import Decision, Observation, Witness
 from ...models.base import WorldActionModel
 from ...models.oracle import planned
 from ...simulators import Simulator
-from ...types import Context, Given, as_image
+from ...types import Given, as_image
 from ..eyes.readout import Readout
 from ..metric import GROUPS, positions
 from .actions import STANDARD, action_set
@@ -82,8 +82,7 @@ class Chooser(Witness):
         read off its frames."""
         assert self.readout is not None
         context, seeds = self.situation(instruction)
-        many = Context(context.frames.expand(len(chunks), -1, -1, -1, -1), context.state.expand(len(chunks), -1, -1),
-                       (instruction,) * len(chunks))
+        many = context.repeated(len(chunks))
         with torch.inference_mode():
             given = Given(action=torch.from_numpy(chunks).to(context.state.device))
             future = self.model.predict(many, given, {"future"}, seeds * len(chunks)).future

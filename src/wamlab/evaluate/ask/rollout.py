@@ -32,7 +32,8 @@ def held_out(episodes: int) -> tuple[int, ...]:
 def rollout(make_executor: Callable[[], Executor], task: str, seeds: Sequence[int], out: str | Path, *, workers: int = 2,
             progress: Callable[[int, int], None] | None = None, extra_steps_after_success: int = 0,
             provenance: Mapping[str, Any] | None = None,
-            make_simulator: Callable[[], Simulator] | None = None, expects: TaskSpec | None = None) -> EpisodeStore:
+            make_simulator: Callable[[], Simulator] | None = None, expects: TaskSpec | None = None,
+            options: Mapping[str, Any] | None = None) -> EpisodeStore:
     """Run the executor from every seed; episode i of the dataset `out` is the run from `seeds[i]`.
 
     Episodes that are there already are kept, so an interrupted evaluation goes on where it was. Each process works
@@ -47,13 +48,14 @@ def rollout(make_executor: Callable[[], Executor], task: str, seeds: Sequence[in
             another provenance is refused.
         make_simulator: builds the simulator in place of `simulators.make(task)`; picklable.
         expects: the spec that the executor's model was trained for.
+        options: keyword arguments for `simulators.make`.
 
     Raises:
         SpecError: if the task is of another kind than `expects`; nothing is written then.
         DataError: if `out` holds something else or cannot be written.
         WamError: naming the episode, if one fails.
     """
-    job = Rollouts(make_executor, make_simulator or partial(make, task), Path(out), tuple(map(int, seeds)),
+    job = Rollouts(make_executor, make_simulator or partial(make, task, **(options or {})), Path(out), tuple(map(int, seeds)),
                    extra_steps_after_success)
     said = {"source": "rollout", "simulator": task, "extra_steps": extra_steps_after_success, **(provenance or {})}
     store = finished(Path(out), job.seeds, said)

@@ -5,11 +5,12 @@ from .conditions import Registers, Seen, State, Words
 from .flow_action import FlowAction
 from .frames import Latents
 from .outlook import After, Value
+from .senses import Picture, Sense
 from .tiled import Tiled
 from .vector import Actions
 
-ALL: tuple[type, ...] = (Words, State, Seen, Latents, Actions, After, Value, Tiled, Registers, FlowAction)
+ALL: tuple[type, ...] = (Words, State, Seen, Latents, Actions, After, Value, Sense, Picture, Tiled, Registers, FlowAction)
 """those that settings read from a file may name"""
 
-__all__ = ["ALL", "Actions", "After", "Content", "FlowAction", "Latents", "Moment", "Registers", "Representation", "Seen",
-           "Site", "State", "Tiled", "Value", "Words"]
+__all__ = ["ALL", "Actions", "After", "Content", "FlowAction", "Latents", "Moment", "Picture", "Registers", "Representation",
+           "Seen", "Sense", "Site", "State", "Tiled", "Value", "Words"]

@@ -6,17 +6,19 @@ normalisation: what comes in and goes out is in physical units.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import ClassVar, Protocol, runtime_checkable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from ...errors import SpecError
+from ...signals import joined
 from ...spec import TaskSpec
-from ...types import Batch, Context
-from ..codecs import Codec
+from ...types import Batch, Context, Need, Signal
+from ..codecs import Codec, CodecSettings
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,26 @@ class Site:
     """actions per chunk"""
     offsets: tuple[int, ...]
     """steps ahead of a chunk's start that its future frames show"""
+    codecs: dict[CodecSettings, Codec] = field(default_factory=dict)
+    """those built so far: streams of frames share one"""
+
+    @property
+    def past(self) -> tuple[int, ...]:
+        """The steps of the context."""
+        return tuple(range(1 - self.history, 1))
+
+    def codec(self, settings: CodecSettings) -> Codec:
+        """The codec of these settings, one for all streams.
+
+        Raises:
+            SpecError: if another stream of frames has other settings: a model has one codec.
+        """
+        if self.codecs and settings not in self.codecs:
+            raise SpecError("two streams of frames have different codecs", where="Latents.codec",
+                            expected=next(iter(self.codecs)), got=settings, fix="give every stream of frames the same codec")
+        if settings not in self.codecs:
+            self.codecs[settings] = settings.build(self.spec.image_size)
+        return self.codecs[settings]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +67,12 @@ class Moment:
     """[B, 1 + F, n, c]: what the codec makes of the frame at the start and of the future ones, where it is cached"""
     others: Mapping[str, Tensor] = field(default_factory=dict)
     """further signals by name, in physical units; NaN where they are unknown"""
+    signals: Mapping[str, Signal] = field(default_factory=dict)
+    """what else lies ahead of the chunk's start; what was seen until then is the context's"""
+
+    def signal(self, name: str, steps: Iterable[int]) -> Signal:
+        """A further signal at steps from the chunk's start."""
+        return joined(self.context.signals.get(name), self.signals.get(name)).at(steps)
 
 
 class Embedding(nn.Module):
@@ -73,14 +101,26 @@ class Content(nn.Module):
     """numbers that each token is shown beside its own"""
     codec: Codec | None
     """what is trained first and then frozen"""
+    camera: str = ""
+    """whose frames the codec writes down; "": the main one"""
+    needs: Mapping[str, Need]
+    """further signals that it is made of: see `wamlab.signals`"""
 
     def __init__(self) -> None:
         super().__init__()
-        self.codec = None
+        self.codec, self.needs = None, {}
 
     def encode(self, moment: Moment) -> Tensor:
         """[B, n, w] numbers near unit size, or [B, n] codes. Raises nothing: whoever asks has seen that the signal is there."""
         raise NotImplementedError
+
+    def given(self, value: Tensor, moment: Moment) -> Moment:
+        """The moment with what somebody gives of this stream in physical units, where it is a signal of `needs`."""
+        for name, need in self.needs.items():
+            if steps := tuple(step for step in need.steps if step > 0):
+                known = torch.ones(len(value), len(steps), dtype=torch.bool, device=value.device)
+                return replace(moment, signals={**moment.signals, name: Signal(value, known, steps)})
+        return moment
 
     def beside(self, moment: Moment) -> Float[Tensor, "B n k"] | None:
         """What each token is shown beside its own value, known at the chunk's start; None if nothing."""
@@ -105,6 +145,9 @@ class Content(nn.Module):
     def fit(self, action: Float[Tensor, "N A"], state: Float[Tensor, "M P"]) -> None:
         """Set the normalisation from known actions and proprioception, of which there may be none."""
 
+    def fit_signals(self, moment: Moment) -> None:
+        """Set what depends on the signals of `needs`, from many windows of training data."""
+
     def fit_latents(self, latents: Float[Tensor, "N S n c"]) -> None:
         """Set what depends on the codec, from latents of now and of the future frames of whole windows."""
 
@@ -119,8 +162,10 @@ class Representation(Protocol):
         """One word for the table of designs."""
         ...
 
-    ahead: ClassVar[bool]
-    """it tells of what lies ahead of the chunk's start"""
+    @property
+    def ahead(self) -> bool:
+        """It tells of what lies ahead of the chunk's start."""
+        ...
 
     @property
     def doing(self) -> bool:

@@ -9,10 +9,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from ...data.transforms import floors
 from ...fields import whole
+from ...signals import FRAMES, STATE
+from ...types import Need
 from ..conditioning import FrameEncoder, hashed_words
 from .base import Content, Moment, Site
+from .senses import OutlookContent, spread
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,15 @@ class WordsContent(Content):
 
 @dataclass(frozen=True)
 class State:
-    """Proprioception, a token for each step of history."""
+    """Proprioception, a token for each step of history; or ahead, a token for each of the future's offsets: the change since
+    the chunk's start, in units of usual change."""
 
+    ahead: bool = False
     title: ClassVar[str] = "state"
-    ahead: ClassVar[bool] = False
     doing: ClassVar[bool] = False
 
     def build(self, site: Site) -> Content:
-        return StateContent(site)
+        return OutlookContent(site, STATE, (len(site.spec.state),), None) if self.ahead else StateContent(site)
 
 
 class StateContent(Content):
@@ -98,32 +101,37 @@ class RegistersContent(Content):
         return torch.ones(len(moment.context), self.tokens, 1, device=moment.context.state.device)
 
 
-def spread(values: Float[Tensor, "N c"], limits: tuple[tuple[float, ...], tuple[float, ...]] | None) -> Float[Tensor, "c"]:
-    """Standard deviation per channel, the same in every unit; channels that hardly vary are not blown up."""
-    least = torch.from_numpy(floors(values.cpu().numpy(), limits)).to(values)
-    return torch.maximum(values.std(0, correction=min(1, len(values) - 1)), least)
-
-
 @dataclass(frozen=True)
 class Seen:
     """The frames of the context, through a convolutional encoder that is trained with the model."""
 
+    camera: str = ""
+    """one of the task's; "": the main one"""
     title: ClassVar[str] = "frames"
     ahead: ClassVar[bool] = False
     doing: ClassVar[bool] = False
 
     def build(self, site: Site) -> Content:
-        return SeenContent(site)
+        return SeenContent(site, self.camera)
 
 
 class SeenContent(Content):
-    def __init__(self, site: Site):
+    def __init__(self, site: Site, camera: str):
         super().__init__()
-        self.size = site.spec.image_size
+        self.size, self.signal = site.spec.image_size, FRAMES + camera if camera else ""
+        self.past = site.past
+        self.needs = {self.signal: Need(site.past)} if camera else {}
         self.tokens = site.history * ((self.size[0] // 16) * (self.size[1] // 16) + 1)
 
     def encode(self, moment: Moment) -> Float[Tensor, "B H C h w"]:
-        return moment.context.frames.float() / 255
+        """Black where the camera is unknown."""
+        if not self.signal:
+            return moment.context.frames.float() / 255
+        found = moment.signal(self.signal, self.past)
+        return found.values.float() / 255 * found.known[:, :, None, None, None]
+
+    def known(self, moment: Moment) -> Bool[Tensor, "B"]:
+        return moment.signal(self.signal, self.past).known.all(1) if self.signal else super().known(moment)
 
     def embedding(self, width: int) -> nn.Module:
         return SeenEmbedding(width, self.size)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ...types import Batch
+from ...signals import FRAMES
+from ...types import Batch, Need
 from ..codecs import Codec, CodecSettings, ConvAutoencoder
 from .base import Content, Moment, Site
+
+LATENTS = "latents/"
+"""before a camera's name: what the codec makes of its frames now and ahead, where it is cached"""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,8 @@ class Latents:
     """The future's frames, in units of usual motion. Each token is shown the latent of the same place now."""
 
     codec: CodecSettings = field(default_factory=ConvAutoencoder)
+    camera: str = ""
+    """one of the task's; "": the main one. All streams of frames share one codec, which is trained on all their cameras"""
     ahead: ClassVar[bool] = True
     doing: ClassVar[bool] = False
 
@@ -35,8 +41,10 @@ class LatentContent(Content):
 
     def __init__(self, config: Latents, site: Site):
         super().__init__()
-        codec = config.codec.build(site.spec.image_size)
-        self.codec, self.offsets = codec, site.offsets
+        codec = site.codec(config.codec)
+        self.codec, self.offsets, self.camera = codec, site.offsets, config.camera
+        self.signal = FRAMES + config.camera
+        self.needs = {self.signal: Need((0, *site.offsets))} if config.camera else {}
         self.tokens, self.width, self.steps = len(site.offsets) * codec.tokens, codec.width, len(site.offsets)
         self.seen = self.width
         self.register_buffer("motion", torch.ones(self.width))
@@ -48,29 +56,68 @@ class LatentContent(Content):
 
     def now(self, moment: Moment) -> Float[Tensor, "B n c"]:
         """The latents of the chunk's first frame."""
-        if moment.latents is not None:
-            return moment.latents[:, 0]
-        return self.frozen.encode(moment.context.frames[:, -1].float() / 255)
+        cached = self.cached(moment)
+        return self.frozen.encode(self.present(moment)) if cached is None else cached[:, 0]
+
+    def cached(self, moment: Moment) -> Float[Tensor, "B S n c"] | None:
+        """Latents of now and of the future frames, where they are kept; zeros where the camera is unknown."""
+        if not self.camera:
+            return moment.latents
+        found = moment.signals.get(f"{LATENTS}{self.camera}")
+        return None if found is None else found.values * self.known(moment)[:, None, None, None]
+
+    def present(self, moment: Moment) -> Float[Tensor, "B C h w"]:
+        """The camera's frame of now; black where it is unknown."""
+        if not self.camera:
+            return moment.context.frames[:, -1].float() / 255
+        now = moment.signal(self.signal, (0,))
+        return now.values[:, 0].float() / 255 * now.known[:, :, None, None]
+
+    def known(self, moment: Moment) -> Bool[Tensor, "B"]:
+        return moment.signal(self.signal, (0,)).known[:, 0] if self.camera else super().known(moment)
+
+    def given(self, value: Tensor, moment: Moment) -> Moment:
+        return super().given(value, moment) if self.camera else replace(moment, future=value)
 
     def beside(self, moment: Moment) -> Float[Tensor, "B n c"]:
         return self.now(moment).repeat(1, len(self.offsets), 1)
 
     def encode(self, moment: Moment) -> Float[Tensor, "B n c"]:
-        if moment.latents is not None:
-            return ((moment.latents[:, 1:] - moment.latents[:, :1]) / self.motion).flatten(1, 2)
-        future = moment.future
-        assert future is not None
-        latents = self.frozen.encode(future.flatten(0, 1)).unflatten(0, future.shape[:2])
-        return ((latents - self.now(moment)[:, None]) / self.motion).flatten(1, 2)
+        return ((self.later(moment) - self.now(moment)[:, None]) / self.motion).flatten(1, 2)
+
+    def later(self, moment: Moment) -> Float[Tensor, "B F n c"]:
+        """The latents of the future frames."""
+        cached = self.cached(moment)
+        if cached is not None:
+            return cached[:, 1:]
+        future = self.coming(moment)
+        return self.frozen.encode(future.flatten(0, 1)).unflatten(0, future.shape[:2])
+
+    def coming(self, moment: Moment) -> Float[Tensor, "B F C h w"]:
+        """The future frames in [0, 1]; black where the camera is unknown."""
+        if not self.camera:
+            assert moment.future is not None
+            return moment.future
+        ahead = moment.signals[self.signal].at(self.offsets).values
+        ahead = ahead if ahead.is_floating_point() else ahead.float() / 255
+        return ahead * self.known(moment)[:, None, None, None, None]
 
     def decode(self, values: Float[Tensor, "B n c"], moment: Moment) -> Float[Tensor, "B F C h w"]:
-        count, reference = len(self.offsets), moment.context.frames[:, -1].float() / 255
+        count, reference = len(self.offsets), self.present(moment)
         latents = values.unflatten(1, (count, -1)) * self.motion + self.now(moment)[:, None]
         many = reference[:, None].expand(-1, count, -1, -1, -1)
         return self.frozen.decode(latents.flatten(0, 1), many.flatten(0, 1)).unflatten(0, latents.shape[:2])
 
     def mask(self, batch: Batch) -> Bool[Tensor, "B n"]:
-        return batch.future_mask.repeat_interleave(self.frozen.tokens, 1)
+        known = batch.signals[self.signal].at(self.offsets).known if self.camera else batch.future_mask
+        return known.repeat_interleave(self.frozen.tokens, 1)
+
+    def fit_signals(self, moment: Moment) -> None:
+        here = self.known(moment)
+        if self.camera and here.any():
+            cached, inside = self.cached(moment), moment.signals[self.signal].at(self.offsets).known.all(1)
+            latents = torch.stack([self.now(moment), *self.later(moment).unbind(1)], 1) if cached is None else cached
+            self.fit_latents(latents[inside if inside.any() else here])
 
     def fit_latents(self, latents: Float[Tensor, "N S n c"]) -> None:
         self.motion.copy_((latents[:, 1:] - latents[:, :1]).pow(2).mean((0, 1, 2)).sqrt().clamp_min(1e-3))

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...fields import number
 from ...types import Batch
 from .base import Content, Moment, Site
-from .conditions import spread
+from .senses import spread
 
 
 @dataclass(frozen=True)

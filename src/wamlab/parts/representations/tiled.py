@@ -53,6 +53,7 @@ class TiledContent(Content):
     def __init__(self, config: Tiled, site: Site):
         super().__init__()
         self.inner = config.holds.build(site)
+        self.needs = self.inner.needs
         with torch.device("meta"):  # its sizes alone are wanted
             frame = config.frame.build(site.spec.image_size)
         self.tokens, self.width = frame.tokens, frame.width
@@ -83,6 +84,12 @@ class TiledContent(Content):
 
     def mask(self, batch: Batch) -> Bool[Tensor, "B n"]:
         return self.inner.mask(batch)[:, self.whose].all(-1)
+
+    def given(self, value: Tensor, moment: Moment) -> Moment:
+        return self.inner.given(value, moment)
+
+    def fit_signals(self, moment: Moment) -> None:
+        self.inner.fit_signals(moment)
 
     def fit(self, action: Float[Tensor, "N A"], state: Float[Tensor, "M P"]) -> None:
         self.inner.fit(action, state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...types import Batch
 from .base import Content, Moment, Site
-from .conditions import spread
+from .senses import spread
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,9 @@ class ActionContent(Content):
 
     def scaled(self, action: Float[Tensor, "... A"]) -> Float[Tensor, "... A"]:
         return (action - self.mean) / self.scale
+
+    def given(self, value: Tensor, moment: Moment) -> Moment:
+        return replace(moment, action=value)
 
     def decode(self, values: Float[Tensor, "B K A"], moment: Moment) -> Float[Tensor, "B K A"]:
         return values * self.scale + self.mean
