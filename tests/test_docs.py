@@ -135,7 +135,7 @@ def test_every_dependency_has_its_line_and_its_pin():
 
 
 def test_shown_files_are_python():
-    assert set(files(ROOT / "README.md")) == {"my_wam.py", "my_world.py", "my_metric.py"}
+    assert set(files(ROOT / "README.md")) == {"my_wam.py", "my_world.py", "my_metric.py", "my_two_eyes.py"}
     for page in PAGES:
         for code in blocks(page, "python"):
             compile(code, page.name, "exec")

@@ -10,6 +10,7 @@ import pytest
 
 from documents import ROOT, commands, files, snippets
 from wamlab import cli
+from wamlab.data.store import EpisodeStore
 from wamlab.evaluate.log import EvalLog
 from wamlab.evaluate.metrics import discover
 from wamlab.job.judge import rescored
@@ -38,6 +39,24 @@ def test_the_commands_of_the_readme(folder, capsys):
     assert cli.main(shlex.split("imagine checkpoints/mine/model --data data/mine --json")) == 0
     assert Path("imagined.png").exists()
     assert cli.main(shlex.split("show my_wam.py")) == 0 and "world_model" in capsys.readouterr().out
+
+
+def test_two_cameras_and_a_sense_in_one_file(folder, capsys):
+    """From collection to closed loop, as the README says; the model sees both cameras, and says which it lacks."""
+    section = (ROOT / "README.md").read_text().partition("# my_two_eyes.py")[2].partition("```bash\n")[2].partition("```")[0]
+    lines = commands(section)
+    assert [words[1] for words in lines] == ["collect", "train", "rollout"]
+    for words in lines:
+        assert cli.main(words[1:]) == 0, capsys.readouterr().err
+    assert set(EpisodeStore.open("rollouts/hand")[0].frames) == {"main", "wrist"}
+    assert cli.main(shlex.split("imagine checkpoints/hand/model --data data/hand --json")) == 0
+    capsys.readouterr()
+    assert cli.main(shlex.split("collect pushworld --episodes 1 --out data/plain --workers 1")) == 0
+    assert cli.main(shlex.split("train my_two_eyes.py --data data/plain --out checkpoints/none --size debug")) == 2
+    said = capsys.readouterr().err
+    assert "no camera 'wrist'" in said and "stream hand, hand_future" in said and "--cameras wrist" in said
+    assert cli.main(shlex.split("imagine checkpoints/hand/model --data data/plain")) == 2
+    assert "stream hand" in capsys.readouterr().err
 
 
 def test_the_main_job_takes_them_too(folder):
