@@ -10,6 +10,7 @@ import torch
 
 from wamlab import recipe
 from wamlab.control.collect import collect
+from wamlab.errors import SpecError
 from wamlab.learn.checkpoint import read_header
 from wamlab.learn.diagnosis import action_ratio, compare, shuffled, statistics, told
 from wamlab.learn.train import Trainer, train
@@ -107,3 +108,16 @@ def test_data_unlike_that_of_training_is_told_by_channel(change, words):
                     {"state": statistics(change(more)), "action": statistics(rows)},
                     {"state": ("a", "b", "c"), "action": ("x", "y", "z")})
     assert [line.split(":")[0] for line in lines] == words
+
+
+def test_a_memory_longer_than_every_episode_is_refused(demos, tmp_path):
+    """Its last chunks would never be learned."""
+    longest = max(len(demos.load(index, frames=False)) for index in demos.indices())
+    for chunks, fits in ((longest // 8 + 1 - (longest % 8 == 0), True), (longest // 8 + 2, False)):
+        made = replace(tiny("dreamzero"), model=replace(tiny("dreamzero").model, chunks=chunks))
+        if fits:
+            Trainer(made, [demos], tmp_path / "run", 0)
+        else:
+            with pytest.raises(SpecError, match="no episode is as long") as caught:
+                Trainer(made, [demos], tmp_path / "run", 0)
+            assert str(longest) in caught.value.got and f"chunks={longest // 8 + (longest % 8 > 0)}" in caught.value.fix

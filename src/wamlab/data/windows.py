@@ -113,6 +113,11 @@ class Windows:
     def __len__(self) -> int:
         return len(self._step)
 
+    @property
+    def longest(self) -> int:
+        """Actions of the longest episode."""
+        return int(self._lengths.max())
+
     def origin(self, index: int) -> tuple[int, int, int]:
         """(number of the store, index of the episode in it, step t) of a window."""
         return (*self._where[int(self._episode[index])], int(self._step[index]))

@@ -12,11 +12,21 @@ from torch import Tensor
 
 from ..data.draws import Source
 from ..data.windows import Windows
+from ..errors import SpecError
 from ..models.base import WorldActionModel
 from ..parts.codecs import Codec
 from ..signals import FRAMES
 from ..types import Batch
 from .diagnosis import statistics
+
+
+def long_enough(model: WorldActionModel, windows: Windows) -> None:
+    """Raises SpecError if no episode reaches into the last chunk that the model is to learn."""
+    needed, longest = (model.chunks - 1) * model.chunk + 1, windows.longest
+    if longest < needed:
+        raise SpecError("no episode is as long as the model's memory", where="Streams.chunks",
+                        expected=f"an episode of at least {needed} actions ({model.chunks} chunks of {model.chunk})",
+                        got=f"at most {longest}", fix=f"chunks={max(1, (longest - 1) // model.chunk + 1)}, or longer episodes")
 
 
 def prepare(model: WorldActionModel, windows: Windows, sources: Sequence[Source],

@@ -30,7 +30,7 @@ from ..types import Batch
 from . import checkpoint
 from .diagnosis import action_ratio
 from .optimise import Fit, one_training
-from .prepare import frames_of, latents_of, prepare
+from .prepare import frames_of, latents_of, long_enough, prepare
 
 Progress = Callable[[int, int], None]
 
@@ -51,6 +51,7 @@ class Trainer:
         cut = partial(Windows, stores, history=self.model.history, chunk=self.model.chunk, offsets=self.model.offsets,
                       chunks=self.model.chunks, allow_mixed_renderers=mixed, needs=self.model.needs)
         self.windows = cut(episodes=kept)
+        long_enough(self.model, self.windows)
         self.data = self.windows.identity(episodes)
         self.held = cut(episodes=held) if any(held) else None
         self.diagnosis: dict[str, Any] = {}
