@@ -35,6 +35,7 @@ from wamlab.parts.vocabulary import CONDITIONS, actions, frames, given
 from wamlab.recipe import Recipe, Training
 from wamlab.signals import Need, collected
 from wamlab.simulators import make
+from wamlab.simulators.conformance import check
 from wamlab.types import Context, Given, Signal
 
 SEEN = (*CONDITIONS, "hand", "touch")
@@ -136,6 +137,10 @@ def test_a_camera_that_the_task_lacks_stops_training_at_its_start(plain, tmp_pat
 
 
 @pytest.mark.parametrize("make_it, problem", [
+    (lambda: Picture("depth", patch=0), "means nothing"),
+    (lambda: everything(streams={"future": frames(), "deep": frames(Picture("depth", True, 5)), "action": actions()},
+                        reads={"deep": ("deep",), "future": ("future", "deep"), "action": ("action",)}).build(
+        make("pushworld", size=32).task_spec), "no whole number of patches"),
     (lambda: Sense("force", (0,)), "means nothing"),
     (lambda: collected([("a", {"modalities/x": Need((0,), (), (2,))}), ("b", {"modalities/x": Need((0,), (), (3,))})]),
      "different shapes"),
@@ -331,15 +336,23 @@ def test_sessions_remember_other_cameras(both):
     assert not np.allclose(policies[0], policies[2], rtol=1e-3, atol=1e-4), "what the wrist saw on the way counts"
 
 
-def test_what_was_imagined_of_the_future_leaves_other_senses_unknown(both):
-    model, windows = model_and_windows(both.path)
-    model.eval()
+def test_what_was_imagined_is_seen_next_and_the_rest_is_unknown(both):
+    _, windows = model_and_windows(both.path)
     context: Context = windows.batch(np.arange(2)).context
     with torch.inference_mode():
         session = replace_chunks(both, 2).session(context)
         session.adopt(session.predict(want={"future", "action"}))
-    assert session.chunk == 1
-    assert not any(signal.known.any() for signal in session.moments[-1].context.signals.values())
+        assert session.chunk == 1
+        now = session.moments[-1].context
+        assert not any(signal.known.any() for signal in now.signals.values()) and not now.known.any()
+        session = replace_chunks(both, 2).session(context)
+        answer = session.predict(want={"future", "action", "hand_future", "state_future"})
+        session.adopt(answer)
+        now = session.moments[-1].context
+    wrist = (answer.others["hand_future"][:, -1].clamp(0, 1) * 255).round()
+    assert torch.equal(now.signals["frames/wrist"].values[:, 0].float(), wrist) and now.signals["frames/wrist"].known.all()
+    assert torch.equal(now.state[:, -1], answer.others["state_future"][:, -1]) and now.known.all()
+    assert not now.signals["modalities/proximity"].known.any()
 
 
 def replace_chunks(both, chunks):
@@ -447,3 +460,54 @@ def test_worlds_that_walk_in_step_meet_the_same(trained, monkeypatch):
         alone.reset(number)
         alone.observe(observation)
         np.testing.assert_allclose(policy.ready.action, alone.decide(observation, "push it").action, rtol=1e-3, atol=1e-4)
+
+
+def test_pictures_of_numbers_ahead(tmp_path):
+    """Patches and back, in metres; learned; and where a picture is unknown nothing is."""
+    store = collect("pushworld", 2, tmp_path / "a", workers=1, modalities=("depth",), options={"size": 32})
+    streams = {"deep": frames(Picture("depth", ahead=True)), "future": frames(), "action": actions()}
+    settings = everything(streams=streams, reads=dict.fromkeys(streams, (*CONDITIONS, *streams)))
+    torch.manual_seed(0)
+    model = randomise(settings.build(store.task_spec))
+    batch = Windows([store], history=1, chunk=8, offsets=(4, 8), needs=model.needs).batch(np.arange(5))
+    ramp = torch.arange(5 * 3 * 32 * 32).reshape(5, 3, 32, 32) / 1000.0
+    now, ahead = (part.signals["modalities/depth"] for part in (batch.context, batch))
+    batch = replace(batch, context=replace(batch.context, signals={"modalities/depth": replace(now, values=ramp[:, :1])}),
+                    signals={"modalities/depth": replace(ahead, values=ramp[:, 1:] ** 1.5)})
+    model.fit_signals(batch)
+    content, moment = model.contents["deep"], moments(model, batch)[0]
+    tokens = content.encode(moment)
+    assert tokens.shape == (5, 2 * 16, 64) and content.beside(moment).shape == tokens.shape
+    torch.testing.assert_close(tokens[0, 0, :8] * content.usual, ramp[0, 1, 0, :8] ** 1.5 - ramp[0, 0, 0, :8])
+    torch.testing.assert_close(content.decode(tokens, moment), ramp[:, 1:] ** 1.5, rtol=1e-3, atol=1e-3)
+    one, two = (model.loss(half_blind(batch, junk), 5) for junk in (0, 9))
+    assert all(torch.equal(one[name], two[name]) for name in one) and one["deep"] > 0
+    made = checkpoint.load_model(train(small(settings), [store], tmp_path / "run"))
+    with torch.inference_mode():
+        assert made.predict(batch.context, want={"deep"}).others["deep"].shape == (5, 2, 32, 32)
+
+
+def test_a_stopped_training_of_two_cameras_ends_in_the_same_weights(both, plain, trained, tmp_path):
+    class Stop(Exception):
+        pass
+
+    def stop(done, total):
+        if done == 6:  # in the middle of the model's own steps
+            raise Stop
+
+    settings = small(everything(), checkpoint_every=1)
+    with pytest.raises(Stop):
+        train(settings, [both, plain], tmp_path / "run", seed=1, progress=stop)
+    finished = train(settings, [both, plain], tmp_path / "run", seed=1)
+    again, whole = checkpoint.read_tensors(finished), checkpoint.read_tensors(trained)
+    assert again.keys() == whole.keys() and all(torch.equal(again[name], whole[name]) for name in whole)
+
+
+def test_the_first_part_of_a_mixture_may_be_the_one_that_lacks_them(both, plain, tmp_path):
+    trainer = Trainer(small(everything()), [plain, both], tmp_path, 0)
+    assert trainer.model.task_spec.cameras == ("main", "wrist")
+    assert trainer.windows.tracks.has["frames/wrist"].tolist() == [False] * 4 + [True] * 4
+
+
+def test_a_world_with_more_to_see_is_a_sound_simulator():
+    check(lambda: make("pushworld", size=32, cameras=("wrist",), senses=("proximity",)))

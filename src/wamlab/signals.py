@@ -51,6 +51,13 @@ class Signal:
         later = [one for one in self.steps if one > step]
         return self.at(later) if later else None
 
+    def followed(self, value: Shaped[Tensor, "B 1 ..."]) -> Signal:
+        """The same a moment later: the oldest is dropped, and what follows is this value (pictures in [0, 1])."""
+        if self.values.dtype == torch.uint8:
+            value = (value.clamp(0, 1) * 255).round()
+        values = torch.cat([self.values[:, 1:], value.to(self.values.dtype)], 1)
+        return Signal(values, torch.cat([self.known[:, 1:], torch.ones_like(self.known[:, :1])], 1), self.steps)
+
     def unknown(self) -> Signal:
         """The same, not known anywhere."""
         return Signal(torch.zeros_like(self.values), torch.zeros_like(self.known), self.steps)

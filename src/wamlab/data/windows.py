@@ -142,8 +142,8 @@ class Windows:
         """The windows at `indices` as tensors.
 
         Args:
-            frames: False leaves all pictures black and reads none (for models that train on cached latents, which
-                they find by `frame_index`).
+            frames: False leaves all pictures black, and further signals out, and reads none (for models that train on cached
+                latents, which they find by `frame_index`).
         """
         episode, step = self._episode[indices], self._step[indices]
         later = tuple(self._part(episode, step + k * self.chunk, frames) for k in range(1, self.parts))
@@ -159,7 +159,7 @@ class Windows:
         pictures = self._pictures(position, frames)
         said = tuple(self._records[e].instruction_at(min(t, n))
                      for e, t, n in zip(episode.tolist(), step.tolist(), length.tolist(), strict=True))
-        seen, later = self.tracks.both(self._first_frame[episode], episode, step)
+        seen, later = self.tracks.both(self._first_frame[episode], episode, step) if frames else ({}, {})
         context = Context(pictures[:, :self.history], torch.from_numpy(self.states[position[:, :self.history]]), said,
                           torch.from_numpy(self._has_state[episode]), seen)
         return Batch(

@@ -15,7 +15,7 @@ from ..errors import SpecError, Unanswerable
 from ..parts.memory import Memory
 from ..parts.representations import Moment
 from ..parts.streams import ONCE, Node
-from ..signals import kind_of
+from ..signals import STATE, kind_of
 from ..types import Context, Given, Prediction, Query
 from .filling import answer, noise_of
 from .knowledge import Known
@@ -109,7 +109,8 @@ class Session:
         self._stand(chunk + 1)
 
     def adopt(self, prediction: Prediction) -> None:
-        """Go on with what was imagined: its last frame is what is seen next. Proprioception and further signals are unknown.
+        """Go on with what was imagined: its last frame is what is seen next, and likewise of other streams that tell what lies
+        ahead. Proprioception and further signals of which nothing was imagined are unknown.
 
         Raises:
             SpecError: if no frame was imagined at the chunk's end.
@@ -122,9 +123,16 @@ class Session:
         before = self.moments[-1].context
         last = (prediction.future[:, -1:].clamp(0, 1) * 255).round().to(torch.uint8)
         frames = torch.cat([before.frames, last], 1)[:, -self.model.history :]
-        unknown = torch.zeros(len(before), dtype=torch.bool, device=before.state.device)
-        blank = {name: signal.unknown() for name, signal in before.signals.items()}
-        self.observe(replace(before, frames=frames, has_state=unknown, signals=blank),
+        known, state = torch.zeros(len(before), dtype=torch.bool, device=before.state.device), before.state
+        signals = {name: signal.unknown() for name, signal in before.signals.items()}
+        for stream, name in self.model.outlooks.items():
+            if (imagined := prediction.others.get(stream)) is None:
+                continue
+            if name == STATE:
+                state, known = torch.cat([state, imagined[:, -1:]], 1)[:, -self.model.history :], before.known
+            elif name in signals:
+                signals[name] = before.signals[name].followed(imagined[:, -1:])
+        self.observe(replace(before, frames=frames, state=state, has_state=known, signals=signals),
                      Given(prediction.future, prediction.action, prediction.others), real=False)
 
     def predict(self, given: Given | None = None, want: AbstractSet[str] = frozenset({"future", "action"}),

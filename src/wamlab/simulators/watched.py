@@ -47,8 +47,11 @@ class Watched(Simulator):
         frame = gymnasium.spaces.Box(0, 255, (*spec.image_size, 3), np.uint8)
         space = inner.observation_space
         assert isinstance(space, gymnasium.spaces.Dict)
-        self.observation_space = gymnasium.spaces.Dict({
-            **space.spaces, "frames": gymnasium.spaces.Dict(dict.fromkeys(self.task_spec.cameras, frame))})
+        spaces = {**space.spaces, "frames": gymnasium.spaces.Dict(dict.fromkeys(self.task_spec.cameras, frame))}
+        if self.senses:
+            measure = inner.modalities()
+            spaces["modalities"] = gymnasium.spaces.Dict({name: _space(measure[name]()) for name in self.senses})
+        self.observation_space = gymnasium.spaces.Dict(spaces)
 
     def _more(self, seen: Observation) -> Observation:
         blank = np.zeros((*self.task_spec.image_size, 3), np.uint8)
@@ -58,6 +61,7 @@ class Watched(Simulator):
         return {**seen, "frames": {**seen["frames"], **frames}, **more}
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
+        super().reset(seed=seed)
         self.inner.renders = self.renders
         seen, info = self.inner.reset(seed=seed, options=options)
         return self._more(seen), info
@@ -115,3 +119,9 @@ class Watched(Simulator):
 
     def close(self) -> None:
         self.inner.close()
+
+
+def _space(value: ndarray) -> gymnasium.spaces.Box:
+    """Whatever numbers of that shape and type may be."""
+    least, most = (-np.inf, np.inf) if value.dtype.kind == "f" else (np.iinfo(value.dtype).min, np.iinfo(value.dtype).max)
+    return gymnasium.spaces.Box(least, most, value.shape, value.dtype.type)

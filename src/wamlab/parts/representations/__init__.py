@@ -5,7 +5,8 @@ from .conditions import Registers, Seen, State, Words
 from .flow_action import FlowAction
 from .frames import Latents
 from .outlook import After, Value
-from .senses import Picture, Sense
+from .picture import Picture
+from .senses import Sense
 from .tiled import Tiled
 from .vector import Actions
 

@@ -1,4 +1,4 @@
-"""What else was measured: force, touch, poses, depth; what is seen of it, or what lies ahead."""
+"""What else was measured, as numbers: force, touch, poses; what is seen of it, or what lies ahead."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...data.transforms import floors
 from ...errors import SpecError
 from ...fields import whole
 from ...signals import MODALITIES, STATE
 from ...types import Batch, Need
-from ..conditioning import FrameEncoder
 from .base import Content, Moment, Site
 
 
@@ -51,6 +50,12 @@ class Sense:
     def build(self, site: Site) -> Content:
         kind = OutlookContent if self.ahead else SenseContent
         return kind(site, MODALITIES + self.name, self.shape, self.shape)
+
+
+def no_future(name: str) -> SpecError:
+    """Why nothing can lie ahead where the model has no offsets."""
+    return SpecError("what lies ahead has no place in time", where=name, expected="Streams.offsets", got="none",
+                     fix="call one stream of the model \"future\", or leave this one out")
 
 
 class SignalContent(Content):
@@ -111,8 +116,7 @@ class OutlookContent(SignalContent):
         self.tokens = self.steps = len(site.offsets)
         self.seen = self.width
         if not site.offsets:
-            raise SpecError("what lies ahead has no place in time", where=name, expected="Streams.offsets", got="none",
-                            fix="call one stream of the model \"future\", or leave this one out")
+            raise no_future(name)
         for buffer, start in (("mean", 0.0), ("scale", 1.0), ("usual", 1.0)):
             self.register_buffer(buffer, torch.full((self.width,), start))
 
@@ -160,55 +164,3 @@ class OutlookContent(SignalContent):
             # What never changes is measured by its own spread: a change of that size is no small one.
             usual = changes.pow(2).mean(0).sqrt()
             self.usual.copy_(torch.maximum(usual, 1e-3 * self.scale))
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture of numbers measured at every observation, such as "depth" in metres: as large as the task's frames, through a
-    convolutional encoder of its own, by the mean and deviation of all its numbers. Labels (segmentation) are no numbers."""
-
-    name: str
-    ahead: ClassVar[bool] = False
-    doing: ClassVar[bool] = False
-
-    @property
-    def title(self) -> str:
-        return self.name
-
-    def build(self, site: Site) -> Content:
-        return PictureContent(site, MODALITIES + self.name, site.spec.image_size, site.spec.image_size)
-
-
-class PictureContent(SignalContent):
-    mean: Tensor
-    scale: Tensor
-
-    def __init__(self, site: Site, name: str, shape: tuple[int, ...], told: tuple[int, ...] | None):
-        super().__init__(site, name, shape, told)
-        self.tokens = site.history * ((shape[0] // 16) * (shape[1] // 16) + 1)
-        self.register_buffer("mean", torch.zeros(1))
-        self.register_buffer("scale", torch.ones(1))
-
-    def encode(self, moment: Moment) -> Float[Tensor, "B H 1 h w"]:
-        """Zeros where it is unknown."""
-        found = moment.signal(self.name, self.past)
-        return ((found.values - self.mean) / self.scale * found.known[..., None, None])[:, :, None]
-
-    def embedding(self, width: int) -> nn.Module:
-        return PictureEmbedding(width, (self.shape[0], self.shape[1]))
-
-    def fit_signals(self, moment: Moment) -> None:
-        found = moment.signal(self.name, self.past)
-        if found.known.any():
-            values = found.values[found.known].flatten()[:, None]
-            self.mean.copy_(values.mean(0))
-            self.scale.copy_(spread(values, None))
-
-
-class PictureEmbedding(nn.Module):
-    def __init__(self, width: int, size: tuple[int, int]):
-        super().__init__()
-        self.encoder = FrameEncoder(width, size, planes=1)
-
-    def forward(self, values: Float[Tensor, "B H 1 h w"], beside: None) -> Float[Tensor, "B n d"]:
-        return self.encoder((values + 1) / 2)  # it takes the middle of its range to be 1/2
