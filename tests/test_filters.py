@@ -228,8 +228,10 @@ def test_learned_filters_see_what_came_of_an_episode(tmp_path):
     labelled = replace(corpus, labels=labels)
     unseen = np.array([record.index not in labels for record in corpus.records])
     assert auroc(bad[unseen], -get("success")[0](labelled).scores[unseen]) > 0.85
-    shuffled = dict(zip(labels, np.random.default_rng(0).permutation(list(labels.values())).tolist(), strict=True))
-    assert auroc(bad[unseen], -get("success")[0](replace(corpus, labels=shuffled)).scores[unseen]) < 0.85
+    # Labels that say nothing: of the good and of the bad, each second one is called good. (A mere shuffle of 40 may say much.)
+    empty = {index: place % 2 == 0 for kind in (True, False)
+             for place, index in enumerate(one for one, good in labels.items() if good is kind)}
+    assert auroc(bad[unseen], -get("success")[0](replace(corpus, labels=empty)).scores[unseen]) < 0.85
 
 
 def test_video_is_judged_by_its_pictures_alone(clean, tmp_path):
