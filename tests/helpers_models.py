@@ -35,7 +35,8 @@ def random_context(size: int = CONTEXT_SIZE, seed: int = 0) -> Context:
     return Context(frames, torch.randn(size, 1, 3, generator=g), ("push it",) * size)
 
 
-def random_batch(size: int = 6, action_seed: int = 1, imitate: bool = True, chunks: int = 1, seed: int = 0) -> Batch:
+def random_batch(size: int = 6, action_seed: int = 1, imitate: bool = True, chunks: int = 1, seed: int = 0,
+                 frames: int = 2) -> Batch:
     """Chunks of unrelated frames; those of two action seeds differ in the actions alone."""
     parts = []
     for chunk in range(chunks):
@@ -43,11 +44,16 @@ def random_batch(size: int = 6, action_seed: int = 1, imitate: bool = True, chun
         h = torch.Generator().manual_seed(action_seed + 100 * chunk)
         yes = torch.ones(size, 8, dtype=torch.bool)
         parts.append(Batch(random_context(size, 100 * chunk + 1000 * seed),
-                           torch.randint(0, 256, (size, 2, 3, 32, 32), dtype=torch.uint8, generator=g),
-                           yes[:, :2], torch.rand(size, 8, 4, generator=h) * 2 - 1, yes,
-                           torch.full((size,), imitate), torch.zeros(size, 3, dtype=torch.int64),
-                           torch.randn(size, 2, 3, generator=g), torch.randint(0, 40, (size,), generator=g).float()))
+                           torch.randint(0, 256, (size, frames, 3, 32, 32), dtype=torch.uint8, generator=g),
+                           yes[:, :frames], torch.rand(size, 8, 4, generator=h) * 2 - 1, yes,
+                           torch.full((size,), imitate), torch.zeros(size, 1 + frames, dtype=torch.int64),
+                           torch.randn(size, frames, 3, generator=g), torch.randint(0, 40, (size,), generator=g).float()))
     return replace(parts[0], later=tuple(parts[1:]))
+
+
+def batch_for(model: StreamWAM, size: int = 6, **told: Any) -> Batch:
+    """As `random_batch`, with the chunks and future frames that a model trains on."""
+    return random_batch(size, **{"chunks": model.chunks, "frames": len(model.offsets) or 2, **told})
 
 
 def given_for(model: StreamWAM, query: Query, part: Batch) -> Given:
@@ -105,7 +111,7 @@ def session_agrees(model: StreamWAM, batch: Batch) -> None:
 
 def no_leak(model: StreamWAM) -> None:
     """Perturbing a node changes another exactly where the table lets it, and nowhere else, to the bit."""
-    known, other = (everything(model, random_batch(2, chunks=model.chunks, seed=seed, action_seed=seed), seed)
+    known, other = (everything(model, batch_for(model, 2, seed=seed, action_seed=seed), seed)
                     for seed in (0, 3))
     checked = 0
     for number, network in enumerate(model.networks):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from helpers_models import random_batch, randomise, small_spec
+from helpers_models import batch_for, randomise, small_spec
 from wamlab import recipe
 
 FILE = Path(__file__).parent / "golden" / "losses.json"
@@ -22,7 +22,7 @@ FILE = Path(__file__).parent / "golden" / "losses.json"
 def test_losses_are_those_on_file(name):
     torch.manual_seed(0)
     model = randomise(recipe.load(name).sized("debug").model.build(small_spec()))
-    found = {key: value.item() for key, value in model.loss(random_batch(chunks=model.chunks), seed=11).items()}
+    found = {key: value.item() for key, value in model.loss(batch_for(model), seed=11).items()}
     known = json.loads(FILE.read_text()) if FILE.exists() else {}
     if os.environ.get("WAMLAB_UPDATE_GOLDEN"):
         FILE.parent.mkdir(exist_ok=True)

@@ -10,6 +10,7 @@ import torch
 
 from helpers_models import (
     CONTEXT_SIZE,
+    batch_for,
     given_for,
     happened,
     random_batch,
@@ -44,13 +45,14 @@ def answers_of(prediction) -> list[torch.Tensor]:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_session_says_of_a_chunk_what_the_training_pass_says(name):
     """The one teacher-forced pass over all chunks, against a session that remembers those before."""
-    model, batch = build(name), random_batch(CONTEXT_SIZE, chunks=recipe.load(name).model.chunks)
-    session_agrees(model, batch)
+    model = build(name)
+    session_agrees(model, batch_for(model, CONTEXT_SIZE))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_cache_changes_nothing(name):
-    model, batch = build(name), random_batch(CONTEXT_SIZE, chunks=recipe.load(name).model.chunks)
+    model = build(name)
+    batch = batch_for(model, CONTEXT_SIZE)
     parts = batch.chunks()
     with torch.inference_mode():
         for query in model.answers():
@@ -96,7 +98,7 @@ def test_asking_writes_nothing(name):
                   for memory in session.memories]
         told, chunk = dict(session.known.values), session.chunk
         query = max(model.answers(), key=lambda q: (len(q.sought), str(q)))
-        part = random_batch(CONTEXT_SIZE).chunks()[0]
+        part = batch_for(model, CONTEXT_SIZE)
         first = answers_of(session.predict(given_for(model, query, part), query.sought))
         again = answers_of(session.predict(given_for(model, query, part), query.sought))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
@@ -109,7 +111,8 @@ def test_asking_writes_nothing(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_given_is_told_as_finished_and_what_is_left_out_as_absent(name, monkeypatch):
-    model, part = build(name), random_batch(CONTEXT_SIZE)
+    model = build(name)
+    part = batch_for(model, CONTEXT_SIZE)
     asked, honest = [], model.run
 
     def watched(number, active, known, *rest, **more):
@@ -171,7 +174,7 @@ def test_no_token_tells_of_later_frames(name):
     model = build(name)
     if model.codec is None:
         return
-    content, part = model.contents["future"], random_batch(CONTEXT_SIZE).chunks()[0]
+    content, part = model.contents["future"], batch_for(model, CONTEXT_SIZE)
     future = part.future.float() / 255
     per = content.tokens // len(model.offsets)
     moment = session_moment(part, future)

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers_models import CONTEXT_SIZE, given_for, no_leak, random_batch, random_context, randomise, small_spec
+from helpers_models import CONTEXT_SIZE, batch_for, given_for, no_leak, random_context, randomise, small_spec
 from wamlab import recipe
 from wamlab.errors import SpecError, Unanswerable
 from wamlab.models import session
@@ -101,7 +101,7 @@ READS = {
 }
 ANSWERS = {
     "vla": "a", "uwm": "a f fa a|f f|a", "fast_wam": "a f", "fast_wam_joint": "a f fa a|f", "fast_wam_idm": "f fa a|f",
-    "unipi": "f fa a|f", "vpp": "a f fa", "dreamzero": "fa", "dreamzero_flash": "a f fa a|f f|a",
+    "unipi": "f fa a|f", "vpp": "a f fa", "dreamzero": "fa", "world_vla": "a fa f|a", "dreamzero_flash": "a f fa a|f f|a",
 }
 
 
@@ -136,7 +136,7 @@ def test_no_leak_in_training(name):
 def test_no_leak_between_losses(name):
     """The future's loss feels the action data only where the future reads the action."""
     model = build(name)
-    before, after = (model.loss(random_batch(chunks=model.chunks, action_seed=seed), 3) for seed in (1, 9))
+    before, after = (model.loss(batch_for(model, action_seed=seed), 3) for seed in (1, 9))
     assert not torch.equal(before["action"], after["action"])
     if "future" in before:
         reads = any(node.stream == "action" for node in model.table.closure(Node("future", "", model.chunks - 1)))
@@ -169,6 +169,19 @@ def named(answer) -> dict[str, torch.Tensor]:
     return {name: value for name, value in main.items() if value is not None} | dict(answer.others)
 
 
+def said(model, context, fixed: Given, query: Query) -> list[torch.Tensor]:
+    """All that is answered; of codes also the scores that they were drawn from, which tell of every influence."""
+    scores, hooks = [], []
+    for network in model.networks:
+        for stream, output in network.outputs.items():
+            if model.process(stream).discrete and stream in query.sought:
+                hooks.append(output.register_forward_hook(lambda module, told, found: scores.append(found)))
+    answer = named(model.predict(context, fixed, query.sought))
+    for hook in hooks:
+        hook.remove()
+    return [*answer.values(), *scores]
+
+
 def twisted(fixed: Given, name: str) -> Given:
     """The same but for one stream."""
     if name == "future":
@@ -189,25 +202,25 @@ def test_every_claimed_answer_depends_on_what_is_given_and_the_rest_is_refused(n
     for told in itertools.product(("given", "sought", "absent"), repeat=len(names)):
         roles = dict(zip(sorted(names), told, strict=True))
         query = Query(frozenset(n for n in roles if roles[n] == "sought"), frozenset(n for n in roles if roles[n] == "given"))
-        fixed = given_for(model, query, random_batch(CONTEXT_SIZE, seed=1))
+        fixed = given_for(model, query, batch_for(model, CONTEXT_SIZE, seed=1))
         if query not in model.answers():
             with pytest.raises(Unanswerable, match="cannot answer"):
                 model.predict(context, fixed, query.sought)
             continue
         with torch.inference_mode():
-            answer = named(model.predict(context, fixed, query.sought))
-            assert answer.keys() == query.sought
+            assert named(model.predict(context, fixed, query.sought)).keys() == query.sought
+            answer = said(model, context, fixed, query)
 
             def differs(other, answer=answer):
-                return any(not torch.equal(answer[x], y) for x, y in named(other).items())
+                return any(not torch.equal(x, y) for x, y in zip(answer, other, strict=True))
 
             for part, changed in changes.items():
                 seen = any(node.stream == part for x in model.table.complete(query).sought
                            for node in model.table.closure(Node(x, "", 0)))
                 seen |= part == "context" and "future" in query.sought | query.given  # what changes since now is told by now
-                assert differs(model.predict(changed, fixed, query.sought)) == seen, (query, part)
+                assert differs(said(model, changed, fixed, query)) == seen, (query, part)
             for x in query.given:
-                assert differs(model.predict(context, twisted(fixed, x), query.sought)), (query, x)
+                assert differs(said(model, context, twisted(fixed, x), query)), (query, x)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -19,6 +19,8 @@ from ..types import Batch, Episode
 
 DRAWS = 8
 """batches and noises over which the ratio of losses is taken"""
+FEW = 0.01
+"""share of the codes below which their perplexity says that they have collapsed"""
 FAR, WIDE = 3.0, 4.0
 """deviations by which a mean may differ, and times by which a deviation may, before the data is called other data"""
 
@@ -131,6 +133,11 @@ def told(header: Mapping[str, Any]) -> list[str]:
         if ratio["low"] <= 1.0:
             lines.append("alarm: this model reads actions, and its future does not follow them: train longer, or look at the "
                          "data (wam data check): actions that cause nothing, or are not those of their frames")
+    if codes := found.get("codes"):
+        lines.append(f"the codec uses {codes['used']} of {codes['classes']} codes (perplexity {codes['perplexity']})")
+        if codes["perplexity"] < FEW * codes["classes"]:
+            lines.append("alarm: the codes have collapsed: most frames are written alike, and no future can differ; train the "
+                         "codec longer, or look at the pictures")
     if names := found.get("unmoved"):
         more = " ..." if len(names) > 6 else ""
         lines.append(f"alarm: {len(names)} weights never had a gradient: {', '.join(names[:6])}{more}")

@@ -24,6 +24,7 @@ from ..data.selection import common_spec, split
 from ..data.store import EpisodeStore
 from ..data.windows import Windows
 from ..errors import CheckpointError, WamError
+from ..parts.codecs.vq import usage
 from ..ranges import SEED
 from ..recipe import Recipe
 from ..types import Batch
@@ -123,6 +124,8 @@ class Trainer:
         if stage == "codec":
             tensors = {}
             self.diagnosis["statistics"] = prepare(self.model, self.windows, self.sources, self.device)
+            if codec is not None and codec.classes and self.model.latents is not None:
+                self.diagnosis["codes"] = usage(torch.cat([*self.model.latents.values()]), codec.classes)
         elif codec is not None:
             codec.requires_grad_(False)
             self.model.latents = latents_of(self.model, codec, self.windows, self.device)

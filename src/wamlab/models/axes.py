@@ -16,10 +16,11 @@ def axes(table: Table) -> dict[str, str]:
         views = {node.view for node in table.closure(Node("action", "", 0)) if node.stream == "future" and node.chunk == 0}
         reads = next((COPIES[view] for view in ("clean", "hidden", "") if view in views), "never")
     both = table.stages(["future", "action"]) if future and action else []
+    back = future and table.directly("future", "action")
     first = {"clean": "future, then action", "un-denoised": "one pass, then action", "yes": "together", "never": "action only"}
     if not action:
         inference = "future only"
-    elif reads == "yes" and len(both) > 1:
+    elif (reads == "yes" or (reads == "never" and back)) and len(both) > 1:
         inference = f"{both[0][0]}, then {both[-1][0]}"
     else:
         inference = first.get(reads, "action only")
@@ -31,7 +32,7 @@ def axes(table: Table) -> dict[str, str]:
         "future": main.holds.title if future else "none",
         "process": main.process.title,
         "action reads future": reads if reads in ("–", "never") or main.taken != "cross" else f"{reads}, across",
-        "future reads action": ("yes" if table.directly("future", "action") else "no") if future else "–",
+        "future reads action": ("yes" if back else "no") if future else "–",
         "experts": "separate" if len(table.networks) > 1 else "one" if len(experts) == 1 else "one each",
         "inference": inference,
     }

@@ -10,9 +10,11 @@ from torch import Tensor
 
 from ..errors import SpecError
 from ..parts.memory import Memory
+from ..parts.processes import Process
 from ..parts.streams import Node
 from ..types import Query
 from .knowledge import Known
+from .writing import write
 
 if TYPE_CHECKING:
     from .stream import StreamWAM
@@ -29,9 +31,8 @@ def noise_of(model: StreamWAM, seeds: Sequence[int], device: torch.device) -> di
     return {name: torch.stack(row).to(device) for name, row in rows.items()}
 
 
-def blank(model: StreamWAM, name: str, noise: Tensor) -> Tensor:
+def blank(process: Process, noise: Tensor) -> Tensor:
     """A stream of which nothing is known: what its process makes of level 0."""
-    process = model.process(name)
     data = torch.zeros(noise.shape[:2], dtype=torch.long, device=noise.device) if process.discrete else noise
     return process.corrupt(data, noise, torch.zeros(len(noise), device=noise.device))
 
@@ -54,7 +55,7 @@ def answer(model: StreamWAM, known: Known, memories: Sequence[Memory], chunk: in
             known.put(node, given[name])
             known.put(Node(name, "clean", chunk), given[name])
         elif name not in query.sought:
-            known.put(node, blank(model, name, noise[name]), zero)
+            known.put(node, blank(model.process(name), noise[name]), zero)
     for name in table.streams:
         if table.ahead(name) and name in given:
             known.put(Node(name, "", chunk), given[name])
@@ -97,9 +98,11 @@ def fill(model: StreamWAM, stage: Sequence[str], known: Known, memories: Sequenc
         scratch = Memory({node: scratch.slots[node] for node in model.networks[number].nodes if node in still})
     else:
         scratch, held = Memory(), held | still
+    if table.ordered(stage[0]):
+        return {stage[0]: write(model, heads[0], known, noise[stage[0]], scratch, held if not use_cache else None)}
     now = known.copy()
     for name, node in zip(stage, heads, strict=True):
-        now.put(node, blank(model, name, noise[name]))
+        now.put(node, blank(model.process(name), noise[name]))
     grids = {name: model.process(name).grid(model.contents[name].tokens).tolist() for name in stage}
     if len({len(grid) for grid in grids.values()}) > 1:
         raise SpecError("streams that are made together take different numbers of steps", where="Streams.streams",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -40,7 +41,10 @@ class Network(nn.Module):
         self.widths = {name: max(1, round(width * shares.get(name, 1.0))) for name in experts}
         # By expert, so that each one's tokens lie side by side.
         self.nodes = tuple(sorted(nodes, key=lambda node: experts.index(table.streams[node.stream].expert)))
-        self.sizes = {node.key: contents[node.stream].tokens + self.starts(node.stream, contents) for node in nodes}
+        # Start tokens of what is written token by token: one for each run.
+        self.starts = {node.stream: blocks_of(table, node.stream, contents[node.stream].steps) * table.ordered(node.stream)
+                       for node in nodes}
+        self.sizes = {node.key: contents[node.stream].tokens + self.starts[node.stream] for node in nodes}
         self.steps = {node.stream: contents[node.stream].steps for node in nodes}
         self.start = {node.stream: contents[node.stream].classes for node in nodes}
         self.level = LevelEmbedding(width)
@@ -52,7 +56,7 @@ class Network(nn.Module):
         self.body = "state"
         self.steering = self._steering(contents, offsets) if "future" in keys else None
         self.taken = nn.ModuleDict({
-            self.name(f"{reader}<{key}"): nn.Linear(contents[key.partition("@")[0]].width, self.wide(reader.partition("@")[0]))
+            self.name(f"{reader}<{key}"): self._placed(contents[key.partition("@")[0]], self.wide(reader.partition("@")[0]))
             for reader in keys for key in table.reads.get(reader, ())
             if table.streams[key.partition("@")[0]].taken == "place" and key.partition("@")[0] != reader.partition("@")[0]})
         told = [key for key in keys if "@" not in key and table.streams[key].process is not None]
@@ -77,10 +81,6 @@ class Network(nn.Module):
         """How many chunks have places of their own."""
         return 1 if self.table.streams[key.partition("@")[0]].once else self.table.chunks
 
-    def starts(self, stream: str, contents: Mapping[str, Content]) -> int:
-        """Start tokens of what is written token by token: one for each run."""
-        return blocks_of(self.table, stream, contents[stream].steps) if self.table.ordered(stream) else 0
-
     def _input(self, key: str, contents: Mapping[str, Content]) -> nn.Module:
         stream, _, view = key.partition("@")
         content, wide = contents[stream], self.wide(stream)
@@ -88,6 +88,10 @@ class Network(nn.Module):
             return nn.Linear(self.depth * self.width, wide)
         # Two codes more: the start of a run, and a code that is absent.
         return nn.Embedding(content.classes + 2, wide) if content.classes else content.embedding(wide)
+
+    @staticmethod
+    def _placed(content: Content, wide: int) -> nn.Module:
+        return nn.Embedding(content.classes + 2, wide) if content.classes else nn.Linear(content.width, wide)
 
     def _steering(self, contents: Mapping[str, Content], offsets: tuple[int, ...]) -> Steering | None:
         """Where a future reads actions that are numbers, and the body's place at the chunk's start is told."""
@@ -122,10 +126,8 @@ class Network(nn.Module):
         """
         key = self.name(node.key)
         if self.table.ordered(node.stream):
-            runs = self.sizes[node.key] - values.shape[1]
-            start = self.start[node.stream]
-            x = values.unflatten(1, (runs, -1))
-            values = torch.cat([torch.full_like(x[..., :1], start), x], -1).flatten(1)
+            x = values.unflatten(1, (self.starts[node.stream], -1))
+            values = F.pad(x, (1, 0), value=self.start[node.stream]).flatten(1)
         if node.view == "hidden" or isinstance(self.inputs[key], nn.Embedding):
             h = self.inputs[key](values)
         else:
@@ -136,6 +138,8 @@ class Network(nn.Module):
             if name in self.taken:
                 (other,) = self.table.resolve(word, node.chunk)
                 told = self.taken[name](placed[other])
+                if self.table.ordered(node.stream):
+                    told = self._foretelling(node, told)
                 h = h + told.repeat_interleave(h.shape[1] // told.shape[1], 1)
         return h
 
@@ -168,6 +172,37 @@ class Network(nn.Module):
                     found[node].append(part)
         return found
 
+    def _foretelling(self, node: Node, told: Float[Tensor, "B m d"]) -> Float[Tensor, "B n d"]:
+        """What is told of places, for a stream that is written token by token: beside the token that foretells that place."""
+        runs = self.starts[node.stream]
+        each = told.repeat_interleave((self.sizes[node.key] - runs) // told.shape[1], 1).unflatten(1, (runs, -1))
+        return F.pad(each, (0, 0, 0, 1)).flatten(1, 2)
+
+    def extend(self, node: Node, tokens: Float[Tensor, "B n d"], place: int, levels: Mapping[Node, Tensor], memory: Memory,
+               before: Sequence[Node]) -> list[Tensor]:
+        """Run the trunk over one more token of each run of a node that is written token by token, and remember it.
+
+        Args:
+            tokens: all of the node's; those at `place` of each run are taken.
+            memory: under `node` alone: what is remembered of `before`, then of the earlier places.
+
+        Returns:
+            those tokens [B, runs, d] after every block.
+        """
+        runs = self.starts[node.stream]
+        first = torch.arange(runs) * (self.sizes[node.key] // runs)
+        key = (node, place, tuple(before), tokens.device)
+        if key not in self.layouts:
+            own = self.places(node)
+            remembered = [*(self.places(one) for one in before), *(own[first + earlier] for earlier in range(place))]
+            self.layouts[key] = Layout.of([(self.table.streams[node.stream].expert, own[first + place])],
+                                          torch.cat([own[:0], *remembered]), self.whole[0],
+                                          self.crossed).to(tokens.device)
+        level = self.level(levels.get(node, torch.ones(len(tokens), device=tokens.device))[:, None])
+        hidden, keys = self.trunk([tokens[:, first + place]], level, self.layouts[key], memory.slots.get(node))
+        memory.append(node, keys)
+        return [part for (part,) in hidden]
+
     def layout(self, order: Sequence[Node], kept: Sequence[Node], device: torch.device) -> Layout:
         key = (tuple(order), tuple(kept), device)
         if key not in self.layouts:
@@ -180,10 +215,13 @@ class Network(nn.Module):
     def read(self, node: Node, hidden: list[Tensor]) -> Float[Tensor, "B n c"]:
         """The network's output for a node that is generated. Of what is written token by token: what each token foretells is
         the next, so that the last of each run foretells nothing and is left out."""
-        stream, h = node.stream, hidden[-1]
-        if self.table.ordered(stream):
-            runs = blocks_of(self.table, stream, self.steps[stream])
-            h = h.unflatten(1, (runs, -1))[:, :, :-1].flatten(1, 2)
+        h = hidden[-1]
+        if self.table.ordered(node.stream):
+            h = h.unflatten(1, (self.starts[node.stream], -1))[:, :, :-1].flatten(1, 2)
+        return self.speak(node.stream, h)
+
+    def speak(self, stream: str, h: Float[Tensor, "B n d"]) -> Float[Tensor, "B n c"]:
+        """The output of a generated stream's tokens after the last block."""
         return self.outputs[stream](self.norms[self.table.streams[stream].expert](h))
 
 

@@ -21,6 +21,7 @@ from ..signals import FRAMES, collected, kind_of
 from ..spec import TaskSpec
 from ..types import Batch, Context, Given, Need, Prediction, Query
 from .base import WorldActionModel
+from .filling import blank
 from .knowledge import Known
 from .network import Network
 from .session import Session
@@ -52,6 +53,12 @@ class StreamWAM(WorldActionModel):
                     shares=config.experts, offsets=self.offsets)
             for nodes in self.table.members)
 
+        for name in self.table.generated:
+            if self.process(name).discrete != bool(self.contents[name].classes):
+                holds = "codes" if self.contents[name].classes else "numbers"
+                raise SpecError(f"{name} holds {holds}, and its process makes the other", where=f"Streams.streams, {name}",
+                                got=self.process(name), expected="NextToken or MaskedTokens for codes, others for numbers",
+                                fix="choose another process, or another representation (Codes, Bins)")
         self.doing = frozenset(name for name, stream in self.table.streams.items() if stream.holds.doing)
 
     @property
@@ -130,9 +137,14 @@ class StreamWAM(WorldActionModel):
                     known.beside[name, chunk] = content.beside(moment)
         return told
 
-    def run(self, number: int, active: Iterable[Node], known: Known, memory: Memory | None = None,
-            write: bool = False) -> dict[Node, list[Tensor]]:
-        """One pass of a network over nodes whose values are known. Returns node -> its tokens after every block."""
+    def run(self, number: int, active: Iterable[Node], known: Known, memory: Memory | None = None, write: bool = False,
+            further: tuple[int, Sequence[Node]] | None = None) -> dict[Node, list[Tensor]]:
+        """One pass of a network over nodes whose values are known. Returns node -> its tokens after every block.
+
+        Args:
+            further: of the only active node, which is written token by token: the place in its runs, and what is remembered
+                before them; see `Network.extend`.
+        """
         network = self.networks[number]
         tokens = {node: network.embed(node, known.values[node], known.beside.get((node.stream, node.chunk)), known.values)
                   for node in active}
@@ -144,6 +156,8 @@ class StreamWAM(WorldActionModel):
                     ones = torch.ones(len(known.values[action]), device=known.values[action].device)
                     extra = network.steering(known.values[action], known.values[body][:, -1], known.levels.get(action, ones))
                     tokens[node] = tokens[node] + extra * known.levels.get(body, ones)[:, None, None]
+        if further is not None and memory is not None:
+            return {node: network.extend(node, h, further[0], known.levels, memory, further[1]) for node, h in tokens.items()}
         return network(tokens, known.levels, memory, write)
 
     def look(self, name: str, chunk: int, known: Known, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -155,7 +169,7 @@ class StreamWAM(WorldActionModel):
         with torch.no_grad():
             node, process = Node(name, "", chunk), self.process(name)
             number, zero = self.table.home(node), torch.zeros(len(noise), device=noise.device)
-            start = process.corrupt(noise, noise, zero)
+            start = blank(process, noise)
             glance = known.copy()
             glance.put(node, start, zero)
             inside = self.table.closure(node) & set(self.networks[number].nodes)

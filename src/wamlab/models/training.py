@@ -65,7 +65,7 @@ def loss(model: StreamWAM, batch: Batch, seed: int) -> dict[str, Tensor]:
             data[node] = content.encode(moment)
             known.beside[node.stream, node.chunk] = content.beside(moment)
         shape = tuple(data[node].shape) + ((content.classes,) if process.discrete else ())
-        noise[node] = process.noise(shape, generator).to(device)
+        noise[node] = process.training_noise(shape, generator).to(device)
         known.put(node, process.corrupt(data[node], noise[node], levels[node]), model.told(node.stream, levels[node]))
     _copies(model, known, data, noise, generator, {node: _there(model, node, times, parts) for node in data})
     _conditions(model, known, times, generator)

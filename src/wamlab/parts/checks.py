@@ -25,6 +25,9 @@ def check(table: Table) -> None:
                 raise SpecError(f"unknown stream {key!r}", where=f"{WHERE}, {reader}", expected=f"{known}, with "
                                 f"{', '.join('@' + view for view in VIEWS if view)} or nothing", got=key,
                                 fix="give the stream to Streams.streams, or correct the name")
+            if view == "hidden" and name in table.generated and table.ordered(name):
+                raise SpecError(f"{name} is written token by token, without a pass over noise", where=f"{WHERE}, {reader}",
+                                expected=name, got=key, fix="read it as it stands")
     for query in table.practice:
         for name in sorted(query.sought | query.given):
             if name not in table.streams:

@@ -40,6 +40,11 @@ def stages(table: Table, sought: Iterable[str]) -> list[tuple[str, ...]]:
                             expected="an order in which they can be made", got=", ".join(left),
                             fix="let one of them read the other as it stands, or not at all")
         stage = tuple(name for name in table.streams if name in group[ready[0]])
+        if len(stage) > 1 and any(table.ordered(name) for name in stage):
+            written = next(name for name in stage if table.ordered(name))
+            raise SpecError(f"{written} is written token by token beside what is made step by step", where="Streams.reads",
+                            expected=f"streams that {written} reads finished", got=", ".join(stage),
+                            fix="read them @clean")
         order.append(stage)
         left = [name for name in left if name not in stage]
     return order

@@ -13,13 +13,16 @@ from torch import Tensor, nn
 class Codec(nn.Module):
     """Frames to latents and back.
 
-    Latents are whitened per channel by `mean` and `scale`, which `fit` sets, so every process sees unit variance.
+    Latents are whitened per channel by `mean` and `scale`, which `fit` sets, so every process sees unit variance. A codec of
+    codes has no numbers to whiten: it encodes to [N, n] codes, and decodes those.
     """
 
     tokens: int
     """tokens per frame"""
     width: int
     """numbers per token"""
+    classes: int = 0
+    """codes that a token may be; 0: it is numbers"""
     trained: bool
     """whether weights have to be learned before the latents mean anything"""
 

@@ -28,6 +28,10 @@ class Process(Protocol):
         """What is drawn for tokens of that shape (codes: with the number of classes last)."""
         ...
 
+    def training_noise(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        """The same, as far as `corrupt` and `loss` look at it: training does not draw what only sampling needs."""
+        ...
+
     def corrupt(self, data: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         """What the network is shown at a level [B]."""
         ...

@@ -23,6 +23,9 @@ class Continuous:
     def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         return torch.randn(shape, generator=generator)
 
+    def training_noise(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        return self.noise(shape, generator)
+
     def target(self, data: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         """What the network is to say."""
         return data

@@ -64,7 +64,8 @@ class Moment:
     action: Float[Tensor, "B K A"] | None = None
     """physical units"""
     latents: Tensor | None = None
-    """[B, 1 + F, n, c]: what the codec makes of the frame at the start and of the future ones, where it is cached"""
+    """what the codec makes of the frame at the start and of the future ones, where it is cached: [B, 1 + F, n, c] numbers or
+    [B, 1 + F, n] codes"""
     others: Mapping[str, Tensor] = field(default_factory=dict)
     """further signals by name, in physical units; NaN where they are unknown"""
     signals: Mapping[str, Signal] = field(default_factory=dict)

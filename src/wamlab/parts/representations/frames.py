@@ -1,4 +1,5 @@
-"""Future frames as a codec's latents: each token the change of one place since the chunk's start."""
+"""Future frames as a codec's latents: each token the change of one place since the chunk's start; and what all that a codec
+writes down has in common."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ...errors import SpecError
 from ...signals import FRAMES
 from ...types import Batch, Need
 from ..codecs import Codec, CodecSettings, ConvAutoencoder
@@ -36,35 +38,25 @@ class Latents:
         return LatentContent(self, site)
 
 
-class LatentContent(Content):
-    motion: Tensor
+class FilmContent(Content):
+    """Future frames of one camera, written down by a codec."""
 
-    def __init__(self, config: Latents, site: Site):
+    codec: Codec
+
+    def __init__(self, codec: Codec, camera: str, site: Site):
         super().__init__()
-        codec = site.codec(config.codec)
-        self.codec, self.offsets, self.camera = codec, site.offsets, config.camera
-        self.signal = FRAMES + config.camera
-        self.needs = {self.signal: Need((0, *site.offsets))} if config.camera else {}
-        self.tokens, self.width, self.steps = len(site.offsets) * codec.tokens, codec.width, len(site.offsets)
-        self.seen = self.width
-        self.register_buffer("motion", torch.ones(self.width))
+        self.codec, self.offsets, self.camera = codec, site.offsets, camera
+        self.signal = FRAMES + camera
+        self.needs = {self.signal: Need((0, *site.offsets))} if camera else {}
+        self.tokens, self.steps = len(site.offsets) * codec.tokens, len(site.offsets)
 
-    @property
-    def frozen(self) -> Codec:
-        assert self.codec is not None
-        return self.codec
-
-    def now(self, moment: Moment) -> Float[Tensor, "B n c"]:
-        """The latents of the chunk's first frame."""
-        cached = self.cached(moment)
-        return self.frozen.encode(self.present(moment)) if cached is None else cached[:, 0]
-
-    def cached(self, moment: Moment) -> Float[Tensor, "B S n c"] | None:
-        """Latents of now and of the future frames, where they are kept; zeros where the camera is unknown."""
+    def cached(self, moment: Moment) -> Tensor | None:
+        """What the codec makes of now and of the future frames [B, S, n, ...], where it is kept; zeros where the camera is
+        unknown."""
         if not self.camera:
             return moment.latents
         found = moment.signals.get(f"{LATENTS}{self.camera}")
-        return None if found is None else found.values * self.known(moment)[:, None, None, None]
+        return None if found is None else found.values * like(self.known(moment), found.values)
 
     def present(self, moment: Moment) -> Float[Tensor, "B C h w"]:
         """The camera's frame of now; black where it is unknown."""
@@ -79,19 +71,13 @@ class LatentContent(Content):
     def given(self, value: Tensor, moment: Moment) -> Moment:
         return super().given(value, moment) if self.camera else replace(moment, future=value)
 
-    def beside(self, moment: Moment) -> Float[Tensor, "B n c"]:
-        return self.now(moment).repeat(1, len(self.offsets), 1)
-
-    def encode(self, moment: Moment) -> Float[Tensor, "B n c"]:
-        return ((self.later(moment) - self.now(moment)[:, None]) / self.motion).flatten(1, 2)
-
-    def later(self, moment: Moment) -> Float[Tensor, "B F n c"]:
-        """The latents of the future frames."""
+    def later(self, moment: Moment) -> Tensor:
+        """What the codec makes of the future frames [B, F, n, ...]."""
         cached = self.cached(moment)
         if cached is not None:
             return cached[:, 1:]
         future = self.coming(moment)
-        return self.frozen.encode(future.flatten(0, 1)).unflatten(0, future.shape[:2])
+        return self.codec.encode(future.flatten(0, 1)).unflatten(0, future.shape[:2])
 
     def coming(self, moment: Moment) -> Float[Tensor, "B F C h w"]:
         """The future frames in [0, 1]; black where the camera is unknown."""
@@ -100,17 +86,48 @@ class LatentContent(Content):
             return moment.future
         ahead = moment.signals[self.signal].at(self.offsets).values
         ahead = ahead if ahead.is_floating_point() else ahead.float() / 255
-        return ahead * self.known(moment)[:, None, None, None, None]
+        return ahead * like(self.known(moment), ahead)
 
-    def decode(self, values: Float[Tensor, "B n c"], moment: Moment) -> Float[Tensor, "B F C h w"]:
-        count, reference = len(self.offsets), self.present(moment)
-        latents = values.unflatten(1, (count, -1)) * self.motion + self.now(moment)[:, None]
-        many = reference[:, None].expand(-1, count, -1, -1, -1)
-        return self.frozen.decode(latents.flatten(0, 1), many.flatten(0, 1)).unflatten(0, latents.shape[:2])
+    def painted(self, written: Tensor, moment: Moment) -> Float[Tensor, "B F C h w"]:
+        """The frames of what the codec wrote down [B, F, n, ...], beside the frame of now."""
+        many = self.present(moment)[:, None].expand(-1, len(self.offsets), -1, -1, -1)
+        return self.codec.decode(written.flatten(0, 1), many.flatten(0, 1)).unflatten(0, written.shape[:2])
 
     def mask(self, batch: Batch) -> Bool[Tensor, "B n"]:
         known = batch.signals[self.signal].at(self.offsets).known if self.camera else batch.future_mask
-        return known.repeat_interleave(self.frozen.tokens, 1)
+        return known.repeat_interleave(self.codec.tokens, 1)
+
+
+def like(known: Bool[Tensor, "B"], values: Tensor) -> Tensor:
+    """Shaped to multiply values [B, ...]."""
+    return known.reshape(-1, *[1] * (values.dim() - 1))
+
+
+class LatentContent(FilmContent):
+    motion: Tensor
+
+    def __init__(self, config: Latents, site: Site):
+        codec = site.codec(config.codec)
+        if codec.classes:
+            raise SpecError("this codec makes codes, not numbers", where="Latents.codec", got=config.codec,
+                            expected="a codec of numbers, as ConvAutoencoder", fix="hold its codes in Codes")
+        super().__init__(codec, config.camera, site)
+        self.width = self.seen = codec.width
+        self.register_buffer("motion", torch.ones(self.width))
+
+    def now(self, moment: Moment) -> Float[Tensor, "B n c"]:
+        """The latents of the chunk's first frame."""
+        cached = self.cached(moment)
+        return self.codec.encode(self.present(moment)) if cached is None else cached[:, 0]
+
+    def beside(self, moment: Moment) -> Float[Tensor, "B n c"]:
+        return self.now(moment).repeat(1, len(self.offsets), 1)
+
+    def encode(self, moment: Moment) -> Float[Tensor, "B n c"]:
+        return ((self.later(moment) - self.now(moment)[:, None]) / self.motion).flatten(1, 2)
+
+    def decode(self, values: Float[Tensor, "B n c"], moment: Moment) -> Float[Tensor, "B F C h w"]:
+        return self.painted(values.unflatten(1, (len(self.offsets), -1)) * self.motion + self.now(moment)[:, None], moment)
 
     def fit_signals(self, moment: Moment) -> None:
         here = self.known(moment)
