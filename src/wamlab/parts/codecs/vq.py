@@ -1,8 +1,8 @@
 """Frames as codes: an autoencoder whose few numbers per place are rounded to a grid (FSQ, arXiv 2309.15505).
 
-A learned codebook has a known trap: in minutes of training, most of its codes are never chosen, and those never learn. Here
-nothing is chosen and nothing can die: each number is squeezed into a range and rounded, and a code is the cell of the grid. How
-many cells are in use is measured all the same (`usage`), since an encoder may still leave a number constant.
+A learned codebook has a known trap: codes that are not chosen do not learn, and few may be left in use. Here there is nothing to
+choose: each number is squeezed into a range and rounded, and a code is the cell of the grid. How many cells are in use is
+measured all the same (`usage`), since an encoder may still leave a number constant.
 """
 
 from __future__ import annotations
