@@ -1,6 +1,6 @@
 """Frames as codes: an autoencoder whose few numbers per place are rounded to a grid (FSQ, arXiv 2309.15505).
 
-A learned codebook has a known trap: codes that are not chosen do not learn, and few may be left in use. Here there is nothing to
+A learned codebook has a known trap: codes that are not chosen do not learn, and few may be left in use. Here is nothing to
 choose: each number is squeezed into a range and rounded, and a code is the cell of the grid. How many cells are in use is
 measured all the same (`usage`), since an encoder may still leave a number constant.
 """
