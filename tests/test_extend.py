@@ -51,6 +51,10 @@ def test_two_cameras_and_a_sense_in_one_file(folder, capsys):
     assert set(EpisodeStore.open("rollouts/hand")[0].frames) == {"main", "wrist"}
     assert cli.main(shlex.split("imagine checkpoints/hand/model --data data/hand --json")) == 0
     capsys.readouterr()
+    for thing, told in (("data/hand", {"senses": {"proximity": [2]}, "cameras": ["main", "wrist"]}),
+                        ("checkpoints/hand/model", {"needs": {"frames/wrist": [0, 4, 8], "modalities/proximity": [0]}})):
+        assert cli.main(["show", thing, "--json"]) == 0
+        assert told.items() <= json.loads(capsys.readouterr().out).items()
     assert cli.main(shlex.split("collect pushworld --episodes 1 --out data/plain --workers 1")) == 0
     assert cli.main(shlex.split("train my_two_eyes.py --data data/plain --out checkpoints/none --size debug")) == 2
     said = capsys.readouterr().err

@@ -367,6 +367,17 @@ def test_a_changed_instruction_reaches_the_answer(both):
     policy.observe(observation_at(both[0], 0))
     said = [policy.decide(observation_at(both[0], 0), words).action for words in ("push it", "leave it", "push it")]
     assert not np.array_equal(said[0], said[1]) and np.array_equal(said[0], said[2])
+    long, found = replace_chunks(both, 2), []
+    for words in (("push it", "push it"), ("push it", "leave it"), ("leave it", "leave it")):  # at the start, a chunk later
+        policy = ModelPolicy(long, {"action"})
+        policy.reset(0)
+        for step in range(9):
+            policy.observe(observation_at(both[0], step))
+            if step % 8 == 0:
+                last = policy.decide(observation_at(both[0], step), words[step // 8]).action
+        found.append(last)
+    assert not np.array_equal(found[0], found[1])
+    np.testing.assert_allclose(found[1], found[2], rtol=1e-3, atol=1e-4)  # nothing is left of what was said before
 
 
 def test_a_picture_of_numbers_is_read_in_its_own_units(tmp_path):

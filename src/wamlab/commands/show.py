@@ -14,6 +14,7 @@ from ..errors import CheckpointError
 from ..evaluate.log import FILE, EvalLog
 from ..learn.checkpoint import load_model, read_header
 from ..recipe import load
+from ..signals import MODALITIES
 from . import list as listing
 from .console import print_json, say
 from .places import log_folder
@@ -25,13 +26,16 @@ def dataset(path: Path) -> dict[str, Any]:
     episodes = [store.load(index, frames=False) for index in store.indices()]
     judged, spec = [episode for episode in episodes if episode.outcome_known], store.task_spec
     said = dict.fromkeys(text for episode in episodes for _, text in episode.instructions)
+    senses = {name.removeprefix(MODALITIES): shape[1:] for index in store.indices()
+              for name, shape in store.shapes(index).items() if name.startswith(MODALITIES)}
     return {"kind": "dataset", "task": spec.task, "instruction": spec.instruction, "instructions": list(said),
             "episodes": len(episodes), "actions": sum(map(len, episodes)),
             "unknown_actions": sum(int((~e.has_action).sum()) for e in episodes if e.has_action is not None),
             "unknown_states": sum(not episode.has_state for episode in episodes),
             "solved": sum(episode.solved for episode in judged) if judged else "unknown",
             "unknown_outcomes": len(episodes) - len(judged),
-            "cameras": spec.cameras, "image_size": spec.image_size, "state": spec.state, "action": spec.action.names,
+            "cameras": spec.cameras, **({"senses": senses} if senses else {}),
+            "image_size": spec.image_size, "state": spec.state, "action": spec.action.names,
             "units": [None if unit == "?" else unit for unit in spec.action.units], "action_kind": spec.action.kind,
             "entities": [entity.name for entity in spec.entities], "control_hz": spec.control_hz,
             "renderer": store.renderer, "provenance": store.provenance}
@@ -52,6 +56,7 @@ def checkpoint(path: Path) -> dict[str, Any]:
             return facts | {"model": f"not loaded: {error.problem}"}
         facts |= {"parameters": sum(p.numel() for p in model.parameters()), "answers": sorted(map(str, model.answers())),
                   "history": model.history, "chunk": model.chunk, "offsets": model.offsets}
+        facts |= {"needs": {name: need.steps for name, need in model.needs.items()}} if model.needs else {}
     return facts
 
 
