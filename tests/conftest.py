@@ -30,6 +30,8 @@ import numpy as np
 import pytest
 import torch
 
+from sendable import pytest_report_to_serializable, pytest_warning_recorded  # noqa: F401  hooks are found by name
+
 hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one takes long, which is no fault
 hypothesis.settings.load_profile("any machine")
 

@@ -52,6 +52,7 @@ from wamlab.evaluate.records.lines import rows
 from wamlab.job.cards import settings as run_settings
 from wamlab.learn import checkpoint
 from wamlab.ranges import Within
+from wamlab.reading import CONTROL
 
 FEW, MANY = {"small": 144, "middle": 60, "large": 20}, 4600
 """inputs for each kind of file: 2,088 in all in the default set and 101,200 in the slow one, beside those for options"""
@@ -303,7 +304,8 @@ def test_hostile_options(words, capsys):
     for number, (option, _) in enumerate(options(command)):
         for word in (WORDS[number % len(WORDS)], WORDS[(7 * number + 3) % len(WORDS)]):
             run_options(words, [*example, option, word])
-    assert not capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert not out and not CONTROL.search(err)
 
 
 @pytest.mark.slow
@@ -313,7 +315,8 @@ def test_many_hostile_options(words, capsys):
     for option, _ in options(command):
         for word in WORDS:
             run_options(words, [*example, option, word])
-    assert not capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert not out and not CONTROL.search(err)
 
 
 @pytest.mark.parametrize("words", sorted(commands()), ids=" ".join)

@@ -84,6 +84,21 @@ def test_commands_show_what_a_dataset_says(hostile, tmp_path, capsys):
     lines_of(capsys, "data", "info", os.fsdecode(b"/tmp/\xff"), status=(2,))  # a name that is no UTF-8
 
 
+@pytest.mark.parametrize("word", [CLEAR, TURNED, RING, "\ud800", os.fsdecode(b"\xff")])
+def test_a_word_that_is_no_choice_is_repeated_as_it_reads(word, capsys, monkeypatch):
+    """Also where tyro itself answers, which repeats a word as it stands; in colours, on a terminal."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    for words in (("card", "runs/x", "--mode", word), ("run", word), ("run", f"--{word}", "1"), ("run", "--seed", word)):
+        with pytest.raises(SystemExit) as stop:
+            cli.main([*words])
+        out, err = capsys.readouterr()
+        assert stop.value.code == 2 and not out and not OBEYED.search(err) and shown(word) in "".join(err.split()), words
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--help", word])
+    assert "--seed" in capsys.readouterr().out
+
+
 def test_json_is_alone_on_stdout_and_ascii(hostile, tmp_path, capsys):
     bench_store(tmp_path / "bench", 2)
     export_lerobot(EpisodeStore.open(tmp_path / "bench"), tmp_path / "lerobot")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from . import __version__
 from .errors import UnknownName, WamError
@@ -73,16 +74,35 @@ def parse(name: str, arguments: Sequence[str]) -> Callable[[], int | None]:
 
     from .commands.options import REGISTRY
     from .ranges import check
+    from .reading import CONTROL
 
     if any("\0" in word for word in arguments):
         raise WamError("an argument holds the character NUL", where=f"wam {name}", expected="text without it",
                        got=repr(list(arguments))[:120])
     module = importlib.import_module(f"wamlab.commands.{name}")
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
-    command: Callable[[], int | None] = tyro.cli(module.Command, args=arguments, prog=f"wam {name}", config=config,
-                                                 registry=REGISTRY)
+    with written_out() if any(CONTROL.search(word) for word in arguments) else contextlib.nullcontext():
+        command: Callable[[], int | None] = tyro.cli(module.Command, args=arguments, prog=f"wam {name}", config=config,
+                                                     registry=REGISTRY)
     check(command, "--")
     return command
+
+
+@contextlib.contextmanager
+def written_out() -> Iterator[None]:
+    """What is printed within is shown, not obeyed: tyro repeats a word that it cannot use as it stands.
+
+    Within, nothing looks like a terminal, so that no colours of tyro's own are among what is written out.
+    """
+    from .reading import shown
+
+    printed = io.StringIO(), io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed[0]), contextlib.redirect_stderr(printed[1]):
+            yield
+    finally:
+        for text, stream in zip(printed, (sys.stdout, sys.stderr), strict=True):
+            stream.write(shown(text.getvalue()))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
