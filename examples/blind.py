@@ -28,7 +28,7 @@ class Black(Seen):
     """The context's frames with the light off, in training and at run time."""
 
     def build(self, site: Site) -> BlackContent:
-        return BlackContent(site)
+        return BlackContent(site, self.camera)
 
 
 blind = replace(recipe.load("vla"), name="blind", summary="the reactive baseline with its eyes shut", paper="none: a control",

@@ -20,7 +20,7 @@ from wamlab.data.transforms import Affine, floors, stands_still
 from wamlab.data.umi.convert import ACTION as UMI
 from wamlab.labels.inverse import InverseConfig, train_inverse
 from wamlab.labels.pairs import Pairs
-from wamlab.parts.representations import conditions
+from wamlab.parts.representations import senses
 from wamlab.spec import ActionSpec
 
 WIDTH = 4
@@ -85,7 +85,7 @@ def test_a_floor_in_numbers_is_what_depended_on_the_unit(monkeypatch):
     """The control: with floors of 0.05 and 0.001 whatever the unit, the same check fails."""
     rows = channels([(0.5, 0.0)] * WIDTH, 0)
     fine = np.full(WIDTH, 1e-4)
-    monkeypatch.setattr(conditions, "floors", lambda values, limits=None: np.full(WIDTH, 1e-3 if limits is None else 0.05))
+    monkeypatch.setattr(senses, "floors", lambda values, limits=None: np.full(WIDTH, 1e-3 if limits is None else 0.05))
     for here, there in zip(normalised(rows, np.ones(WIDTH)), normalised(rows, fine), strict=True):
         assert there.std() < 0.1 and here.std() > 0.9
 
@@ -142,7 +142,7 @@ def test_losses_are_the_same_in_every_unit(monkeypatch):
         return {name: value.item() for name, value in model.loss(replace(batch, context=context), seed=3).items()}
 
     assert losses(1.0) == losses(2.0**-10) == losses(2.0**12)
-    monkeypatch.setattr(conditions, "floors", lambda values, limits=None: np.full(values.shape[-1], 0.05))
+    monkeypatch.setattr(senses, "floors", lambda values, limits=None: np.full(values.shape[-1], 0.05))
     assert losses(1.0) != losses(2.0**-10)
 
 
