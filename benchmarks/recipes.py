@@ -115,10 +115,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--recipes", nargs="+", default=list(recipe.names()))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--minutes", type=float, help="of training, as of wam run; default: the run's")
     parser.add_argument("--workers", type=int, default=2, help="processes for rollouts")
     asked = parser.parse_args()
     torch.set_num_threads(1)  # as a run learns
     told = [] if asked.recipes == list(recipe.names()) else ["--recipes", *asked.recipes]
+    told += ["--minutes", f"{asked.minutes:g}"] if asked.minutes else []
     command = " ".join(["python benchmarks/recipes.py", *["RUN"] * len(asked.runs), "--out OUT", *told, "--seeds",
                         *map(str, asked.seeds)])
     for run in asked.runs:
@@ -126,6 +128,8 @@ def main() -> None:
         config = from_json(RunConfig, settings | {"class": "RunConfig", "out": "", "workers": asked.workers}, str(run))
         facts = provenance(command, seeds=asked.seeds, run=settings)
         put(asked.out, *already(run, config))
+        if asked.minutes:
+            config = replace(config, minutes=asked.minutes)
         there = {key(row) for row in json.loads(asked.out.read_text())["results"]}
         for name in asked.recipes:
             for seed in asked.seeds:
