@@ -147,9 +147,16 @@ def test_foreign_folders_and_damage_are_refused(demos, tmp_path):
     with pytest.raises(CheckpointError, match="does not fit"):
         checkpoint.load_model(damaged("kind", header(recipe=unknown)))
     missing = json.loads((folder / "checkpoint.json").read_text())["recipe"]
-    del missing["model"]["depth"]
+    del missing["model"]["streams"]
     with pytest.raises(CheckpointError, match="does not fit"):
         checkpoint.load_model(damaged("field", header(recipe=missing)))
+    newer = json.loads((folder / "checkpoint.json").read_text())["recipe"]
+    newer["model"]["of_the_future"] = 1
+    with pytest.raises(CheckpointError, match="does not fit"):
+        checkpoint.load_model(damaged("newer", header(recipe=newer)))
+    older = json.loads((folder / "checkpoint.json").read_text())["recipe"]
+    del older["model"]["skip"]  # as it was written before there was this choice
+    assert checkpoint.load_model(damaged("older", header(recipe=older))).config == checkpoint.load_model(folder).config
 
 
 def test_nothing_is_left_when_the_disk_is_full(demos, tmp_path):

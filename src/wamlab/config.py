@@ -1,14 +1,15 @@
 """Settings are frozen dataclasses; this turns them into JSON and back, by type hints alone.
 
 Every dataclass carries its class name under "class". A name is only ever looked up among the classes that the field's
-type allows, so a file can choose between known settings but never name code to import.
+type allows, so a file can choose between known settings but never name code to import. A setting that came later than a file
+has a default, which means what was done before there was a choice; what a file says of settings unknown here is refused.
 """
 
 from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -102,7 +103,8 @@ def _dataclass(options: list[Any], data: Any, where: str, known: tuple[type, ...
         raise _wrong(where, " or ".join(sorted(names)) or "settings of a known model",
                      data.get("class") if isinstance(data, dict) else data)
     kind = names[data["class"]]
-    hints, wanted = get_type_hints(kind), {f.name for f in fields(kind)}
-    if wanted != set(data) - {"class"}:
-        raise _wrong(where, sorted(wanted), sorted(set(data) - {"class"}))
-    return kind(**{name: _decode(hints[name], data[name], f"{where}.{name}", known) for name in wanted})
+    hints, wanted, there = get_type_hints(kind), {f.name for f in fields(kind)}, set(data) - {"class"}
+    needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
+    if not needed <= there <= wanted:
+        raise _wrong(where, sorted(wanted), sorted(there))
+    return kind(**{name: _decode(hints[name], data[name], f"{where}.{name}", known) for name in there})
