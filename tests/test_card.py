@@ -143,10 +143,12 @@ def test_card_of_a_run(debug_run, tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_future_taken_off_its_action_after_training_is_decorative(tmp_path):
-    """The joint model learns PushWorld for a few steps; a copy of it shows the mirrored scene's future and acts without any."""
+    """The joint model learns PushWorld until it follows given actions; a copy of it shows the mirrored scene's future and acts
+    without any."""
     out = tmp_path / "run"
-    run(RunConfig(out=out, tasks=("pushworld",), models=("uwm",), minutes=1.5, episodes=80, starts=12, contexts=24, workers=1))
+    run(RunConfig(out=out, tasks=("pushworld",), models=("uwm",), minutes=5, episodes=160, starts=12, contexts=24, workers=1))
     example = Path(__file__).parents[1] / "examples" / "decoupled.py"
     home = load_file(example, "decouple").decouple(out / "models" / "uwm" / "model", out / "models" / "decoupled" / "model")
     acting = partial(executor_for, home, 4, str(example))
