@@ -330,3 +330,17 @@ def test_the_commands_are_on_the_command_line(capsys, bench):
     for words in (["info", str(bench)], ["check", str(bench)]):
         assert tyro.cli(Command, args=words)() == 0
     assert "nothing is wrong" in capsys.readouterr().out
+
+
+def test_a_meaning_that_was_guessed_is_told(tmp_path):
+    """What the actions mean is said by the dataset's own file; without it, it is read off the numbers, and that is told."""
+    def guessed(done) -> list[str]:
+        return [finding.got for finding in done.noticed if "nobody said what the actions mean" in finding.problem]
+
+    root = export_lerobot(bench_store(tmp_path / "store", 3), tmp_path / "out", video="lossless")
+    assert guessed(import_lerobot(root, tmp_path / "said")) == []
+    for name in (FILE, SUMS):
+        (root / name).unlink()
+    done = import_lerobot(root, tmp_path / "guessed")
+    assert guessed(done) == [done.store.task_spec.action.kind]
+    assert guessed(import_lerobot(root, tmp_path / "chosen", action_kind="absolute")) == []

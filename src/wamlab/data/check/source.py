@@ -18,8 +18,9 @@ from ..formats.episodes import numbers_of
 from ..formats.lerobot import LeRobot
 from ..formats.noticed import Noticed
 from ..formats.outcome import success_of
+from ..formats.semantics import guess_kind
 from ..formats.sidecar import Sidecar
-from ..formats.survey import channel_labels
+from ..formats.survey import Numbers, channel_labels
 from ..instructions import Instructions
 from ..store import EpisodeStore
 from .finding import Finding, from_error
@@ -110,6 +111,8 @@ class LeRobotSource:
         except WamError as error:
             self.refusal, self.chosen = error, Chosen("", None)
         self.noticed = Noticed(dataset, self.chosen, sidecar is not None)
+        self.numbers: list[Numbers] = []
+        """states and actions of the episodes that an import takes"""
         self.state_field, self.count = self.chosen.state or "observation.state", len(dataset)
         self.renderer = sidecar.renderer if sidecar else None
         state, action = (info.features.get(name or "") for name in (self.chosen.state, self.chosen.action))
@@ -122,6 +125,7 @@ class LeRobotSource:
     def records(self, found: list[Finding]) -> Iterator[Record]:
         if self.refusal:
             found.append(from_error("import", self.refusal))
+        self.numbers.clear()
         for index in self.dataset.indices():
             try:
                 record = self.record(index, found)
@@ -131,6 +135,8 @@ class LeRobotSource:
                 continue
             yield record
         found += self.stated.findings()
+        if self.sidecar is None and self.numbers:
+            self.noticed.meaning = guess_kind(self.numbers)
         found += self.noticed.findings() if not self.refusal else []
 
     def record(self, index: int, found: list[Finding]) -> Record:
@@ -149,7 +155,7 @@ class LeRobotSource:
         if not self.refusal:
             self.noticed.episode(index, columns)
             try:
-                numbers_of(dataset, index, columns, self.chosen)
+                self.numbers.append(numbers_of(dataset, index, columns, self.chosen))
             except DataError as error:
                 found.append(from_error("import", refused(index, error), index))
         meta = said.get("meta")

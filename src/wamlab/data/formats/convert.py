@@ -91,6 +91,7 @@ def import_lerobot(source: str | Path, target: str | Path, *, size: tuple[int, i
         if seen.bad and not skip_bad:
             raise refused(*next(iter(seen.bad.items())))
         spec, renderer = seen.spec(size, action_kind), f"lerobot-{dataset.info.robot_type or 'camera'}"
+        noticed.meaning = None if action_kind else spec.action.kind
     provenance: dict[str, Any] = {"source": "lerobot", "name": dataset.root.resolve().name, "version": dataset.info.version,
                   "robot": dataset.info.robot_type, "action_kind": spec.action.kind, **origin}
     provenance |= {} if own or chosen.usual else {"columns": chosen.said()}

@@ -8,6 +8,7 @@ import numpy as np
 from numpy import ndarray
 
 from ...reading import shown
+from ...spec import ActionKind
 from ..check.finding import Finding, Severity, listing
 from .chosen import NONE, Chosen, surplus
 from .lerobot import LeRobot
@@ -28,6 +29,8 @@ class Noticed:
         self.only_last: list[int] = []
         self.unknown: list[int] = []
         self.rounded: dict[str, list[int]] = {}
+        self.meaning: ActionKind | None = None
+        """what the actions were taken for, where nobody said it"""
 
     def episode(self, index: int, columns: Mapping[str, ndarray]) -> None:
         """Look at an episode's columns. Raises DataError for an outcome that is none."""
@@ -72,6 +75,10 @@ class Noticed:
         if chosen.state is None and not self.own:
             say("features", "there is no proprioception: the state has no numbers", "a column of numbers", NONE,
                 "--state COLUMN takes a column as the state")
+        if self.meaning:
+            other = "delta" if self.meaning == "absolute" else "absolute"
+            say(f"features.{chosen.action}", "nobody said what the actions mean: it was read off their numbers",
+                "delta (by how much), relative or absolute (where to)", self.meaning, f"nothing, or --action-kind {other}")
         left = surplus(info, chosen, self.own)
         if left:
             say("features", f"an import leaves {len(left)} columns behind: {listing(map(shown, left), 20)}",
