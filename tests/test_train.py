@@ -136,8 +136,9 @@ def test_foreign_folders_and_damage_are_refused(demos, tmp_path):
         checkpoint.load_model(truncated)
     with pytest.raises(CheckpointError, match="header is damaged"):
         checkpoint.load_model(damaged("garbage", lambda c: (c / "checkpoint.json").write_text("{")))
-    with pytest.raises(CheckpointError, match="another format"):
-        checkpoint.load_model(damaged("version", header(format="wamlab-checkpoint-99")))
+    for number, said in enumerate(("wamlab-checkpoint-99", [checkpoint.FORMAT], {}, None)):
+        with pytest.raises(CheckpointError, match="another format"):
+            checkpoint.load_model(damaged(f"version{number}", header(format=said)))
     wide = json.loads((folder / "checkpoint.json").read_text())["recipe"]
     wide["model"]["width"] = 64
     with pytest.raises(CheckpointError, match="another shape"):

@@ -106,7 +106,7 @@ def read_header(folder: Path, kind: str = FORMAT) -> dict[str, Any]:
         said = error if isinstance(error, DataError) else DataError("a list is expected here", where=path, got=error)
         raise CheckpointError(f"the checkpoint's header is damaged: {said.problem}", where=said.where, expected=said.expected,
                               got=said.got, fix="train again or restore the file") from error
-    if not isinstance(header, dict) or header.get("format") not in ({FORMAT, FIRST} if kind == FORMAT else {kind}):
+    if not isinstance(header, dict) or header.get("format") not in ((FORMAT, FIRST) if kind == FORMAT else (kind,)):
         raise CheckpointError("the checkpoint has another format", where=path, expected=kind,
                               got=header.get("format") if isinstance(header, dict) else type(header).__name__,
                               fix="train again with this version")
