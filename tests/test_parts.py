@@ -15,7 +15,7 @@ from wamlab.parts.codecs import ConvAutoencoder, PixelPatches
 from wamlab.parts.conditioning import FrameEncoder, LevelEmbedding, hashed_words
 from wamlab.parts.processes import Diffusion, FlowMatching, Regression
 
-PROCESSES = [FlowMatching(), FlowMatching(predict="velocity"), Diffusion(), Regression()]
+PROCESSES = [FlowMatching(), FlowMatching(predict="velocity"), FlowMatching(shift=4.0), Diffusion(), Regression()]
 
 
 def oracle_output(process, data, noise, level):
@@ -124,3 +124,16 @@ def test_encoders_have_the_sizes_they_claim():
     encoder = FrameEncoder(32, (48, 64))
     assert encoder(torch.rand(2, 3, 3, 48, 64)).shape == (2, 3 * encoder.tokens, 32)
     assert LevelEmbedding(16)(torch.rand(2, 5)).shape == (2, 5, 16)
+
+
+@pytest.mark.parametrize("copies", [1, 4, 16])
+def test_a_shift_undoes_what_copies_tell(copies):
+    """Signal over noise of the mean of k noisy copies at a shifted level is that of one at the level before."""
+    plain, shifted = FlowMatching(), FlowMatching(shift=copies ** 0.5)
+    one, many = plain.grid(0)[1:-1], shifted.grid(0)[1:-1]
+    assert torch.allclose(many / (1 - many) * copies ** 0.5, one / (1 - one))
+    assert shifted.grid(0)[0] == 0 and shifted.grid(0)[-1] == 1
+    draws = [process.draw((20_000,), torch.Generator().manual_seed(0)) for process in (plain, shifted)]
+    assert torch.allclose(draws[1], shifted.shifted(draws[0])) and (copies == 1 or draws[1].mean() < draws[0].mean())
+    with pytest.raises(SpecError, match="shift"):
+        FlowMatching(shift=0.0)

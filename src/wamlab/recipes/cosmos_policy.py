@@ -20,6 +20,7 @@ from ..recipe import Recipe
 ALL = (*CONDITIONS, "action", "after", "future", "value")
 EVERYTHING, OUTCOME = query("action after future value"), query("after future value", given="action")
 WORTH = query("value", given="action after future")
+NOISY = FlowMatching(shift=4.0)  # 16 copies of an action average their noise away, and an action that shows is not inferred
 
 cosmos_policy = Recipe(
     name="cosmos_policy",
@@ -27,12 +28,12 @@ cosmos_policy = Recipe(
     paper="Cosmos Policy (arXiv 2601.16163)",
     differs="trained from nothing instead of from a video model of 2 billion weights; small convolutional latents; data "
             "prediction with 5 flow steps; each token of a latent frame repeats one step's action; signals by mean and "
-            "deviation instead of to [-1, 1]; the context is tokens of its own; values come from demonstrations and play "
-            "instead of the policy's own rollouts, and best of N asks one question of one model instead of averaging "
-            "several",
+            "deviation instead of to [-1, 1]; levels shifted by 4 instead of log-normal ones up to 80 times the data; "
+            "the context is tokens of its own; values come from demonstrations and play instead of the policy's own "
+            "rollouts, and best of N asks one question of one model instead of averaging several",
     model=Streams(
-        streams={"future": frames(), "action": actions(Tiled(Actions())), "after": Stream(Tiled(After()), FlowMatching()),
-                 "value": Stream(Tiled(Value()), FlowMatching())},
+        streams={"future": frames(process=NOISY), "action": actions(Tiled(Actions()), NOISY),
+                 "after": Stream(Tiled(After()), NOISY), "value": Stream(Tiled(Value()), NOISY)},
         reads={name: ALL for name in ("future", "action", "after", "value")}, clock="shared",
         practice=(EVERYTHING, EVERYTHING, OUTCOME, WORTH)),
 )

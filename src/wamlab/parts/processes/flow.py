@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from ...errors import SpecError
 from ...fields import whole
 from .continuous import MOST, Continuous, like
 
@@ -23,12 +24,22 @@ class FlowMatching(Continuous):
     """training levels are u ** power, u uniform: above 1 visits noisy levels more often"""
     steps: int = 5
     """Euler steps at inference"""
+    shift: float = 1.0
+    """above 1, training and sampling spend more of their time near noise. A signal that is repeated k times in its tokens is
+    told by them sqrt(k) times better than by one, at every level; a shift of sqrt(k) undoes that (Esser et al.,
+    arXiv 2403.03206, section 5.3.2)"""
 
     def __post_init__(self) -> None:
         whole("FlowMatching.steps", self.steps, MOST)
+        if not 0 < self.shift < float("inf"):
+            raise SpecError("a shift is a factor", where="FlowMatching.shift", expected="above 0", got=self.shift,
+                            fix="1 leaves the levels as they are")
+
+    def shifted(self, level: Tensor) -> Tensor:
+        return level if self.shift == 1 else level / (level + self.shift * (1 - level))
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        return torch.rand(shape, generator=generator) ** self.power
+        return self.shifted(torch.rand(shape, generator=generator) ** self.power)
 
     def corrupt(self, data: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         tau = like(level, data)
@@ -41,7 +52,7 @@ class FlowMatching(Continuous):
         return output if self.predict == "data" else x + (1 - like(level, x)) * output
 
     def grid(self, tokens: int) -> Tensor:
-        return torch.linspace(0, 1, self.steps + 1)
+        return self.shifted(torch.linspace(0, 1, self.steps + 1))
 
     def move(self, x: Tensor, estimate: Tensor, now: float, then: float) -> Tensor:
         """One Euler step."""
