@@ -81,6 +81,23 @@ def test_what_shows_teaches_nothing_and_training_levels_are_those_of_sampling():
     assert ((written > 0) & (written < 1)).all()
 
 
+def test_codes_in_an_order_are_nearly_right_nearby():
+    """Nothing is lost where the scores are the Gaussian itself; a code beside the true one costs little, one far away much."""
+    process, data = NextToken(spread=2.0), torch.full((1, 1), 30)
+    codes = torch.arange(64.0)
+
+    def lost(middle: float) -> float:
+        scores = -(((codes - middle) / 2) ** 2) / 2
+        return process.loss(scores[None, None], data, torch.zeros(1, 1, 64), torch.zeros(1)).item()
+
+    assert lost(30) == pytest.approx(0, abs=1e-5)
+    assert lost(31) == pytest.approx(1 / (2 * 2 ** 2), rel=1e-3)  # between Gaussians of one width: distance² / (2 deviation²)
+    assert lost(40) == pytest.approx(100 / (2 * 2 ** 2), rel=1e-3)
+    certain = torch.full((1, 1, 64), -30.0).index_fill(-1, torch.tensor([30]), 30.0)
+    plain = NextToken().loss(certain, data, torch.zeros(1, 1, 64), torch.zeros(1))
+    assert plain.item() == pytest.approx(0, abs=1e-5) and process.loss(certain, data, certain, certain).item() > 1
+
+
 def test_training_draws_no_noise_for_words():
     assert NextToken().training_noise((32, 64, 512), torch.Generator()).untyped_storage().nbytes() <= 4
     assert MaskedTokens().training_noise((32, 64, 512), torch.Generator()).untyped_storage().nbytes() == 4 * 32 * 64

@@ -13,6 +13,8 @@ from torch import Tensor
 
 HOT = 100.0
 """a temperature above which nothing is said but noise"""
+FAR = 1000.0
+"""a spread over more codes than bins have"""
 
 
 def absent(data: Tensor, noise: Tensor) -> Tensor:
@@ -33,6 +35,19 @@ def drawn(output: Tensor, noise: Tensor, temperature: float) -> Tensor:
 def surprise(output: Tensor, data: Tensor) -> Tensor:
     """[B, n] cross-entropy in nats."""
     return F.cross_entropy(output.flatten(0, -2), data.flatten(), reduction="none").unflatten(0, data.shape)
+
+
+def beside(output: Tensor, data: Tensor, spread: float) -> Tensor:
+    """[B, n] nats by which scores differ from a Gaussian around each code, for codes that are places in an order, as bins are:
+    neighbours are nearly as right, and a network that is told so does not learn single codes by heart (the histogram loss of
+    arXiv 2403.03950, section 3.1).
+
+    Args:
+        spread: deviation of the Gaussian, in codes.
+    """
+    codes = torch.arange(output.shape[-1], device=data.device)
+    wanted = (-(((codes - data[..., None]) / spread) ** 2) / 2).log_softmax(-1)
+    return (wanted.exp() * (wanted - output.log_softmax(-1))).sum(-1)
 
 
 class Discrete:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...fields import number
-from .discrete import HOT, Discrete, absent, drawn, surprise
+from .discrete import FAR, HOT, Discrete, absent, beside, drawn, surprise
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,12 @@ class NextToken(Discrete):
     temperature: float = 1.0
     """by which the scores are divided before a code is drawn; 0: the likeliest code"""
 
+    spread: float = 0.0
+    """above 0: codes are places in an order, and those this far (deviation of a Gaussian) from the true one are nearly right"""
+
     def __post_init__(self) -> None:
         number("NextToken.temperature", self.temperature, 0, HOT)
+        number("NextToken.spread", self.spread, 0, FAR)
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         return torch.full(shape, 0.5)
@@ -39,7 +43,7 @@ class NextToken(Discrete):
         return torch.where(level[:, None] > 0, data, absent(data, noise))
 
     def loss(self, output: Tensor, data: Tensor, noise: Tensor, level: Tensor) -> Tensor:
-        return surprise(output, data)
+        return beside(output, data, self.spread) if self.spread else surprise(output, data)
 
     def grid(self, tokens: int) -> Tensor:
         return torch.linspace(0, 1, tokens + 1)
