@@ -73,7 +73,7 @@ def test_token_by_token_says_what_one_pass_over_the_answer_says(settings):
 
 def drawn_codes(model, name, scores, seeds):
     """What the scores and the situations' own noise say."""
-    return (scores + noise_of(model, seeds, torch.device("cpu"))[name]).argmax(-1)
+    return (scores + model.process(name).temperature * noise_of(model, seeds, torch.device("cpu"))[name]).argmax(-1)
 
 
 @pytest.mark.slow
