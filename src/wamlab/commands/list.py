@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..models.streams import Streams, checked
 from ..recipe import Recipe, axes, load, names
 from ..spec import ActionSpec, TaskSpec
 from ..types import QUERIES
@@ -15,7 +16,12 @@ ANY_TASK = TaskSpec("any", "", ("main",), (64, 64), ("x",), ActionSpec(("x",), (
 
 def answers(recipe: Recipe) -> list[str]:
     """Names of the queries that a model of this recipe answers, whatever its task."""
-    found = recipe.sized("debug").model.build(ANY_TASK).answers()
+    model = recipe.model
+    # What is made of streams answers what its table does, whichever cameras it needs.
+    if isinstance(model, Streams):
+        found = checked(model).table.answers
+    else:
+        found = recipe.sized("debug").model.build(ANY_TASK).answers()
     return [name for name, query in QUERIES.items() if query in found]
 
 

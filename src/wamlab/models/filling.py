@@ -104,10 +104,6 @@ def fill(model: StreamWAM, stage: Sequence[str], known: Known, memories: Sequenc
     for name, node in zip(stage, heads, strict=True):
         now.put(node, blank(model.process(name), noise[name]))
     grids = {name: model.process(name).grid(model.contents[name].tokens).tolist() for name in stage}
-    if len({len(grid) for grid in grids.values()}) > 1:
-        raise SpecError("streams that are made together take different numbers of steps", where="Streams.streams",
-                        expected="one number", got={name: len(grid) - 1 for name, grid in grids.items()},
-                        fix="give their processes the same number of steps, or let one read the other finished")
     active = [node for node in model.networks[number].nodes if node in held or node in heads]
     outputs: dict[Node, Tensor] = {}
     before: list[tuple[Tensor, Tensor]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -30,9 +31,10 @@ class Known:
         else:
             self.levels.pop(node, None)
 
-    def forget(self, later: int) -> None:
-        """Drop what is told of chunks after `later`."""
+    def forget(self, later: int, also: Iterable[Node] = ()) -> None:
+        """Drop what is told of chunks after `later`, and of further nodes."""
+        gone = {*also}
         for part in (self.values, self.levels):
-            for node in [node for node in part if node.chunk > later]:
+            for node in [node for node in part if node.chunk > later or node in gone]:
                 del part[node]
         self.beside = {key: value for key, value in self.beside.items() if key[1] <= later}

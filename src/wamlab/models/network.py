@@ -85,7 +85,7 @@ class Network(nn.Module):
         stream, _, view = key.partition("@")
         content, wide = contents[stream], self.wide(stream)
         if view == "hidden":
-            return nn.Linear(self.depth * self.width, wide)
+            return nn.Linear(self.depth * wide, wide)  # as wide as where they come from: the same expert's
         # Two codes more: the start of a run, and a code that is absent.
         return nn.Embedding(content.classes + 2, wide) if content.classes else content.embedding(wide)
 

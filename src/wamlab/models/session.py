@@ -91,16 +91,18 @@ class Session:
             self.begin(context)
             return
         del self.moments[chunk + 1 :], self.real[chunk:]
-        self.known.forget(chunk)
+        table = self.model.table
+        happens = {name for name in table.streams if name in table.generated or table.ahead(name)}
+        made = [node for node in table.nodes if node.chunk == chunk and node.stream in happens]
+        self.known.forget(chunk, made)
         for memory in self.memories:
-            memory.forget([node for node in memory.slots if node.chunk > chunk or (node.chunk == chunk and
-                           self.model.table.streams[node.stream].process is not None)])
+            memory.forget([node for node in memory.slots if node.chunk > chunk or node in made])
         moment = replace(self.moments[chunk], future=happened.future, action=happened.action)
         values = self._values(happened, moment)
         told = []
         for name, value in values.items():
-            if name in self.model.table.recalled and self.model.table.streams[name].process is not None:
-                node = Node(name, self.model.table.solid(name), chunk)
+            if name in table.recalled & happens:
+                node = Node(name, table.solid(name), chunk)
                 self.known.put(node, value)
                 told.append(node)
         self._write([node for node in told if any(node in network.nodes for network in self.model.networks)])

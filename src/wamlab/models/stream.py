@@ -59,6 +59,12 @@ class StreamWAM(WorldActionModel):
                 raise SpecError(f"{name} holds {holds}, and its process makes the other", where=f"Streams.streams, {name}",
                                 got=self.process(name), expected="NextToken or MaskedTokens for codes, others for numbers",
                                 fix="choose another process, or another representation (Codes, Bins)")
+        for stage in self.table.stages(self.table.generated):
+            steps = {name: len(self.process(name).grid(self.contents[name].tokens)) - 1 for name in stage}
+            if len(set(steps.values())) > 1:
+                raise SpecError("streams that are made together take different numbers of steps", where=f"Streams.streams, "
+                                f"{', '.join(stage)}", expected="one number", got=steps,
+                                fix="give their processes the same number of steps, or let one read the other finished")
         self.doing = frozenset(name for name, stream in self.table.streams.items() if stream.holds.doing)
 
     @property

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
 
 from ..errors import SpecError
-from ..fields import whole
-from ..parts.streams import Stream
+from ..fields import LARGEST, listed, number, whole
+from ..parts.streams import Clock, Stream
 from ..parts.table import Table
 from ..parts.vocabulary import SEEN
+from ..reading import PIXELS
 from ..spec import TaskSpec
 from ..types import Query
 from .axes import axes
 from .stream import StreamWAM
 
+WIDEST = 64
+"""times the model's width that no expert has"""
 MOST = 10_000
 """steps of sampling, actions of a chunk or steps ahead that no model has"""
 
@@ -36,7 +38,7 @@ class Streams:
     chunks: int = 1
     """chunks of time that a training window holds, and after which a session begins anew"""
     networks: tuple[tuple[str, ...], ...] = ()
-    clock: Literal["independent", "shared"] = "independent"
+    clock: Clock = "independent"
     practice: tuple[Query, ...] = ()
     experts: Mapping[str, float] = field(default_factory=dict)
     """expert -> its width as a share of the model's; those not named have the whole"""
@@ -82,9 +84,44 @@ def checked(config: Streams) -> Streams:
     """The settings, if a model can be made of them. Raises SpecError naming the field."""
     for name, value in (("width", config.width), ("depth", config.depth), ("heads", config.heads)):
         whole(f"Streams.{name}", value, 2**31)
+    if not listed("Streams.offsets", config.offsets):
+        raise SpecError("the future's frames have no place in time", where="Streams.offsets", expected="at least one",
+                        got="none")
     for name, value in (("history", config.history), ("chunk", config.chunk), *(("offsets", one) for one in config.offsets)):
         whole(f"Streams.{name}", value, MOST)
+    if list(config.offsets) != sorted({*config.offsets}):
+        raise SpecError("the offsets are out of order", where="Streams.offsets", expected="ascending, each once",
+                        got=config.offsets)
     if config.width % config.heads:
         raise SpecError("the heads do not share the width evenly", where="Streams.heads", got=config.heads,
-                        expected=f"a divisor of {config.width}")
+                        expected=f"a divisor of {config.width}", fix="--size debug and base change the width, to 32 and 256")
+    for name, share in (("blur", config.blur), ("tied", config.tied), ("corners", config.corners)):
+        number(f"Streams.{name}", share, 0, 1)
+    number("Streams.play_weight", config.play_weight, 0, LARGEST)
+    if config.shift:
+        whole("Streams.shift", config.shift, PIXELS)
+    if config.skip is not None:
+        number("Streams.skip", config.skip, -1, 1)
+    _experts(config)
+    _memory(config)
     return config
+
+
+def _experts(config: Streams) -> None:
+    known = sorted({stream.expert for stream in config.table.streams.values()})
+    for name, share in config.experts.items():
+        if name not in known:
+            raise SpecError(f"no stream goes through an expert {name!r}", where="Streams.experts", expected=", ".join(known),
+                            got=name, fix="name it in a stream (expert=...), or correct the name")
+        number(f"Streams.experts, {name}", share, 0, WIDEST, "give the share of the model's width", above=True)
+
+
+def _memory(config: Streams) -> None:
+    """What is remembered of a chunk must have happened when the next one starts: else training shows what is to be said."""
+    late = [offset for offset in config.offsets if offset > config.chunk]
+    told = sorted(name for name in config.table.recalled if config.table.streams[name].holds.ahead
+                  and not config.table.streams[name].holds.doing)
+    if late and told and config.chunks > 1:
+        raise SpecError(f"{', '.join(told)} of earlier chunks would tell of what is still to come", where="Streams.offsets",
+                        expected=f"at most {config.chunk}, as Streams.chunk", got=late,
+                        fix=f"leave those offsets out, make chunk at least {max(late)}, or read no @past")

@@ -127,7 +127,7 @@ def _mean(model: StreamWAM, name: str, parts: Sequence[Batch], levels: dict[Node
     """Error of a stream over all tokens that are worth learning."""
     table, total, count = model.table, [], []
     doing = name in model.doing
-    reads = any(table.directly(name, other) for other in model.doing)
+    reads = any(node.stream in model.doing and node.view != "hidden" for node in table.closure(Node(name, "", 0)))
     alone = not table.why_not(query(name))
     for chunk, part in enumerate(parts):
         node = Node(name, "", chunk)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
+
+from torch import nn
 
 from ..errors import SpecError
-from .streams import VIEWS, Node
+from ..fields import choice
+from ..queries import Query
+from .streams import VIEWS, Clock, Node, Stream
 
 if TYPE_CHECKING:
     from .table import Table
@@ -17,17 +21,38 @@ def check(table: Table) -> None:
     """Raises SpecError naming the stream and the fix."""
     if not isinstance(table.chunks, int) or not 1 <= table.chunks <= 256:
         raise SpecError("the number of chunks cannot be", where="Streams.chunks", expected="1 to 256", got=table.chunks)
+    choice("Streams.clock", table.clock, get_args(Clock))
     known = [name for name in table.streams]
+    for name, stream in table.streams.items():
+        _name(table, name)
+        if not isinstance(stream, Stream):
+            raise SpecError(f"{name} is no stream", where=f"Streams.streams, {name}", expected="a Stream",
+                            got=repr(stream)[:60], fix="frames(), actions() and given() make one, or Stream(HOLDS, PROCESS)")
+    if not table.generated:
+        raise SpecError("nothing is generated", where="Streams.streams", expected="a stream with a process", got=known)
     for reader, keys in table.reads.items():
+        if isinstance(keys, str):
+            raise SpecError(f"what {reader} reads is one text", where=f"{WHERE}, {reader}", expected="a tuple of names",
+                            got=repr(keys), fix=f"({keys!r},) with the comma")
         for key in (reader, *keys):
             name, _, view = key.partition("@")
-            if name not in table.streams or view not in VIEWS:
+            if name not in table.streams or view not in VIEWS or key.endswith("@"):
                 raise SpecError(f"unknown stream {key!r}", where=f"{WHERE}, {reader}", expected=f"{known}, with "
                                 f"{', '.join('@' + view for view in VIEWS if view)} or nothing", got=key,
                                 fix="give the stream to Streams.streams, or correct the name")
-            if view == "hidden" and name in table.generated and table.ordered(name):
+            if view == "hidden" and name not in table.generated:
+                raise SpecError(f"nothing makes {name}, so that it has no hidden states", where=f"{WHERE}, {reader}", got=key,
+                                expected=", ".join(f"{one}@hidden" for one in table.generated), fix=f"read {name}")
+            copied = view == "clean" and name in table.generated and not table.ordered(name)
+            if (copied or view in ("past", "noisy", "hidden")) and table.streams[name].taken == "place":
+                raise SpecError(f"{name} is taken place by place, of its own chunk alone", where=f"{WHERE}, {reader}", got=key,
+                                expected=name, fix="take it by attention, or read it as it stands")
+            if view == "hidden" and table.ordered(name):
                 raise SpecError(f"{name} is written token by token, without a pass over noise", where=f"{WHERE}, {reader}",
                                 expected=name, got=key, fix="read it as it stands")
+    if not isinstance(table.practice, tuple) or not all(isinstance(query, Query) for query in table.practice):
+        raise SpecError("these are no questions", where="Streams.practice", expected="a tuple of questions", got=table.practice,
+                        fix="make each by query(\"action\", given=\"future\"), with a comma after a single one")
     for query in table.practice:
         for name in sorted(query.sought | query.given):
             if name not in table.streams:
@@ -47,6 +72,20 @@ def check(table: Table) -> None:
     _networks(table)
     _answers_unseen(table)
     table.stages(table.generated)
+    for query in table.practice:
+        if why := table.why_not(query):
+            raise SpecError(f"a question is practised that the wiring cannot answer: {query}", where="Streams.practice",
+                            got=why, expected="; ".join(sorted(map(str, table.answers))) or "nothing", fix="leave it "
+                            "out, or let the streams read what it needs")
+
+
+def _name(table: Table, name: str) -> None:
+    """Weights are kept by the names of streams and of their views."""
+    words = [f"{other}_{view}" for other in table.streams for view in VIEWS if view]
+    if not name.isidentifier() or name in words or "_from_" in name or name == "total" or hasattr(nn.ModuleDict, name):
+        raise SpecError(f"{name!r} is no name for a stream", where="Streams.streams", got=name, fix="rename it",
+                        expected="letters, digits and _, and none that says something else: of a view (future_clean), of "
+                        "weights (values, keys, type) or of the whole loss (total)")
 
 
 def _conditions(table: Table) -> None:
@@ -61,6 +100,13 @@ def _conditions(table: Table) -> None:
 
 
 def _networks(table: Table) -> None:
+    for names in table.networks:
+        for name in (names,) if isinstance(names, str) else names:
+            stream, _, view = name.partition("@")
+            if isinstance(names, str) or stream not in table.streams or view not in VIEWS:
+                raise SpecError(f"a network of {name!r}" if isinstance(names, str) else f"unknown stream {name!r} in a network",
+                                where="Streams.networks", got=names, fix="write each network as a tuple, with a comma",
+                                expected=f"tuples of {', '.join(table.streams)} and of their copies")
     for node in table.nodes:
         homes = [number for number, nodes in enumerate(table.members) if node in nodes]
         if not homes:
@@ -68,6 +114,9 @@ def _networks(table: Table) -> None:
                             fix=f"name {node.key} in one of the networks")
         if table.streams[node.stream].process is None:
             continue
+        if len(homes) > 1:
+            raise SpecError(f"{node.key} lives in {len(homes)} networks", where="Streams.networks", expected="one",
+                            got=node.key, fix=f"name it in one; the other reads {node.stream}@clean or @hidden")
         inside = {member.key for member in table.members[homes[0]]}
         for key in table.reads.get(node.key, ()):
             for read in table.resolve(key, node.chunk):

@@ -18,13 +18,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 from ..types import Query
 from .checks import check
 from .order import stages
 from .questions import answers, complete, why_not
-from .streams import Node, Stream
+from .streams import Clock, Node, Stream
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Table:
     chunks: int = 1
     networks: tuple[tuple[str, ...], ...] = ()
     """which streams and copies share a network; none told: all share one. Attention never crosses networks"""
-    clock: Literal["independent", "shared"] = "independent"
+    clock: Clock = "independent"
     """whether training draws the streams' levels apart (then each can be given or absent) or as one"""
     practice: tuple[Query, ...] = ()
     """questions that training poses beside what the clock covers, equally often; one that stands twice, twice as often"""

@@ -3,7 +3,7 @@
     wam train world_vla --data data/drawer --out checkpoints/world_vla
 
 Its action mask: tokens of one control step never read those of earlier steps, so that an error does not spread along the chunk.
-Steps are then independent given the observation. Where demonstrations do the same thing in two ways, each step of a chunk draws
+Steps are then independent given the observation. Where demonstrations do the same thing in two ways, each step of a chunk takes
 its own way, and chunks mix them: that is the design, not a fault of this version.
 """
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from ...errors import SpecError
-from ...fields import whole
+from ...fields import choice, number, whole
 from .continuous import MOST, Continuous, like
+
+Output = Literal["data", "velocity"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class FlowMatching(Continuous):
     """x_τ = (1 - τ) noise + τ data. Networks of other conventions (t = 1 is noise) map by τ = 1 - t."""
 
     title: ClassVar[str] = "flow"
-    predict: Literal["data", "velocity"] = "data"
+    predict: Output = "data"
     """what the network outputs; "data" trains faster on small budgets"""
     power: float = 1.5
     """training levels are u ** power, u uniform: above 1 visits noisy levels more often"""
@@ -30,6 +32,8 @@ class FlowMatching(Continuous):
     arXiv 2403.03206, section 5.3.2)"""
 
     def __post_init__(self) -> None:
+        choice("FlowMatching.predict", self.predict, get_args(Output))
+        number("FlowMatching.power", self.power, 0, 100, "1 draws every level equally often", above=True)
         whole("FlowMatching.steps", self.steps, MOST)
         if not 0 < self.shift < float("inf"):
             raise SpecError("a shift is a factor", where="FlowMatching.shift", expected="above 0", got=self.shift,

@@ -15,6 +15,7 @@ from ...signals import FRAMES
 from ...types import Batch, Need
 from ..codecs import Codec, CodecSettings, ConvAutoencoder
 from .base import Content, Moment, Site
+from .senses import no_future
 
 LATENTS = "latents/"
 """before a camera's name: what the codec makes of its frames now and ahead, where it is cached"""
@@ -45,6 +46,8 @@ class FilmContent(Content):
 
     def __init__(self, codec: Codec, camera: str, site: Site):
         super().__init__()
+        if not site.offsets:
+            raise no_future(f"frames of camera {camera or site.spec.cameras[0]}")
         self.codec, self.offsets, self.camera = codec, site.offsets, camera
         self.signal = FRAMES + camera
         self.needs = {self.signal: Need((0, *site.offsets))} if camera else {}

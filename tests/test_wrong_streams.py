@@ -1,0 +1,169 @@
+"""What a recipe of one's own may get wrong: refused before anything is trained, with stream or field and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+import torch
+
+from helpers_models import batch_for, random_context, small_spec
+from wamlab.commands.list import facts
+from wamlab.errors import SpecError
+from wamlab.models.streams import Streams
+from wamlab.parts.checks import check
+from wamlab.parts.processes import Diffusion, FlowMatching, NextToken
+from wamlab.parts.representations import Actions, Bins, Latents, Seen, State
+from wamlab.parts.vocabulary import CONDITIONS, actions, frames, given, state
+from wamlab.queries import INVERSE_DYNAMICS, POLICY, WORLD_MODEL
+from wamlab.recipe import Recipe
+from wamlab.types import Given
+
+BOTH, ALL = {"future": frames(), "action": actions()}, (*CONDITIONS, "future", "action")
+JOINT = {"future": ALL, "action": ALL}
+APART = {"future": (*CONDITIONS, "future"), "action": (*CONDITIONS, "action")}
+RECALL = {"future": (*ALL, "future@past"), "action": ALL}
+
+
+def untyped(made: Any, **words: Any) -> Any:
+    """The same with words of any type, as a file of a user's may have them: types are checked in tests alone."""
+    found = object.__new__(type(made))
+    for name, value in ({field.name: getattr(made, field.name) for field in fields(made)} | words).items():
+        object.__setattr__(found, name, value)
+    return found
+
+
+def with_stream(name: str) -> dict[str, Any]:
+    return {"streams": {**BOTH, name: given(State(), once=True)}, "reads": {**APART, "action": (*CONDITIONS, name, "action")}}
+
+
+@pytest.mark.parametrize("settings, problem, where", [
+    (dict(reads={**JOINT, "action": "action"}), "is one text", "action"),
+    (dict(reads={**JOINT, "action": (*CONDITIONS, "future@")}), "unknown stream 'future@'", "action"),
+    (dict(reads={**JOINT, "action": ("text@hidden", "action")}), "no hidden states", "action"),
+    (dict(streams={**BOTH, "action": Actions()}), "action is no stream", "Streams.streams, action"),
+    (dict(streams={}, reads={}), "nothing is generated", "Streams.streams"),
+    (dict(reads=APART, practice=(INVERSE_DYNAMICS,)), "practised that the wiring cannot answer", "Streams.practice"),
+    (dict(networks=((*ALL, "txt"),)), "unknown stream 'txt'", "Streams.networks"),
+    (dict(reads=APART, networks=((*CONDITIONS, "future"), ALL)), "future lives in 2 networks", "Streams.networks"),
+    (dict(streams={**BOTH, "action": actions(process=Diffusion())}), "different numbers of steps", "future, action"),
+    (dict(streams={**BOTH, "action": actions(taken="place")}, chunks=2, reads={**APART, "future": ("future", "action@past")}),
+     "place by place", "future"),
+    (dict(streams={**BOTH, "action": actions(taken="place")}, reads={**APART, "future": ("future", "action@clean")}),
+     "place by place", "future"),
+    (with_stream("a.b"), "no name", "Streams.streams"),
+    (with_stream("values"), "no name", "Streams.streams"),
+    (with_stream("future_clean"), "no name", "Streams.streams"),
+    (dict(offsets=8), "a list", "Streams.offsets"),
+    (dict(offsets=()), "no place in time", "Streams.offsets"),
+    (dict(offsets=(8, 4)), "out of order", "Streams.offsets"),
+    (dict(offsets=(4, 12), chunks=2, reads=RECALL), "still to come", "Streams.offsets"),
+    (dict(experts={"acton": 0.5}), "no stream goes through", "Streams.experts"),
+    (dict(experts={"shared": 0}), "means nothing", "Streams.experts, shared"),
+    (dict(tied=1.5), "means nothing", "Streams.tied"),
+    (dict(corners=-0.1), "means nothing", "Streams.corners"),
+    (dict(blur="0.5"), "means nothing", "Streams.blur"),
+    (dict(shift=-1), "means nothing", "Streams.shift"),
+    (dict(skip=1.5), "means nothing", "Streams.skip"),
+    (dict(play_weight=float("nan")), "means nothing", "Streams.play_weight"),
+    (dict(streams={"video": frames(), "action": actions()},
+          reads={"video": ("video",), "action": ("video@clean", "action")}), "no place in time", "frames of camera main"),
+])
+def test_wrong_settings_are_refused(settings, problem, where):
+    with pytest.raises(SpecError, match=problem) as caught:
+        untyped(Streams(BOTH, JOINT), **settings).build(small_spec())
+    assert where in caught.value.where and caught.value.expected
+
+
+@pytest.mark.parametrize("words, problem, where", [
+    (dict(clock="Shared"), "none of the options", "Streams.clock"),
+    (dict(practice=POLICY), "no questions", "Streams.practice"),
+    (dict(practice=("policy",)), "no questions", "Streams.practice"),
+    (dict(networks=("future", "action")), "a network of 'future'", "Streams.networks"),
+])
+def test_words_of_another_type_are_refused(words, problem, where):
+    table = Streams(BOTH, JOINT).table
+    check(table)
+    with pytest.raises(SpecError, match=problem) as caught:
+        check(untyped(table, **words))
+    assert caught.value.where == where
+
+
+@pytest.mark.parametrize("made, words, where", [
+    (actions(), dict(within="casual"), "Stream.within"), (frames(), dict(taken="Cross"), "Stream.taken"),
+    (actions(), dict(weight=-1.0), "Stream.weight"), (actions(), dict(holds=Actions), "Stream.holds"),
+    (frames(), dict(process=FlowMatching), "Stream.process"),
+    (FlowMatching(), dict(predict="noise"), "FlowMatching.predict"), (FlowMatching(), dict(power=0.0), "FlowMatching.power"),
+])
+def test_a_word_that_is_no_option_is_refused_where_it_is_said(made, words, where):
+    made.__post_init__()
+    with pytest.raises(SpecError) as caught:
+        untyped(made, **words).__post_init__()
+    assert caught.value.where == where
+
+
+def test_offsets_beyond_a_chunk_are_fine_where_nothing_is_remembered():
+    """The control: they show what is to come only to those who read earlier chunks."""
+    assert Streams(streams=BOTH, reads=JOINT, offsets=(4, 12)).build(small_spec()).offsets == (4, 12)
+
+
+def test_hidden_states_of_a_narrow_expert_are_read():
+    made = Streams(streams={**BOTH, "future": frames(expert="video")}, experts={"video": 0.5}, width=16, depth=2, heads=2,
+                   reads={"future": (*CONDITIONS, "future"), "action": (*CONDITIONS, "future@hidden", "action")},
+                   networks=((*CONDITIONS, "future"), (*CONDITIONS, "future@hidden", "action"))).build(small_spec())
+    assert made.loss(batch_for(made), 0)["total"].isfinite()
+    assert made.predict(random_context(), want={"action"}).action.isfinite().all()
+
+
+@pytest.mark.parametrize("word, learns", [("action@clean", True), ("action", True), ("state", False)])
+@pytest.mark.parametrize("action", [actions(), actions(Bins(8), NextToken(), within="causal")])
+def test_play_teaches_what_reads_the_actions_finished_or_not(word, learns, action):
+    made = Streams(streams={**BOTH, "action": action}, width=16, depth=2, heads=2, chunk=8,
+                   reads={**APART, "future": (*CONDITIONS, word, "future")}).build(small_spec())
+    assert made.reads_actions == learns == bool(made.loss(batch_for(made, imitate=False), 0)["future"] > 0)
+
+
+def test_the_row_of_a_model_that_acts_and_then_imagines():
+    row = Streams(streams=BOTH, reads={**APART, "future": (*CONDITIONS, "action@clean", "future")}).axes()
+    assert (row["future reads action"], row["action reads future"]) == ("clean", "never")
+    assert row["inference"] == "action, then future"
+    assert Streams(streams=BOTH, reads=APART).axes()["inference"] == "action only"  # the control
+
+
+def test_a_recipe_of_further_cameras_is_shown_without_its_data():
+    """No task is at hand that has the camera, and none is needed to say what the wiring answers."""
+    hand, later = given(Seen(camera="wrist"), once=True), frames(Latents(camera="wrist"))
+    eyes = Streams(streams={"hand": hand, **BOTH, "hand_future": later},
+                   reads={name: (*ALL, "hand", "hand_future") for name in ("future", "hand_future", "action")})
+    assert "imagine_and_act" in facts(Recipe("eyes", "", "", "", eyes))["answers"]
+    with pytest.raises(SpecError, match="means nothing"):  # the control: what cannot be is still refused
+        facts(Recipe("eyes", "", "", "", untyped(eyes, tied=2.0)))
+
+
+def test_what_was_imagined_is_forgotten_when_the_chunk_is_told_again():
+    streams = {"state": state(once=False), **BOTH}
+    made = Streams(streams, {"state": ("state",), **RECALL}, chunks=3, width=16, depth=2, heads=2).build(small_spec())
+    session, now = made.session(random_context(2)), random_context(2, seed=1)
+    session.adopt(session.predict())
+    session.predict()
+    session.observe(now, Given(), chunk=0)
+    with pytest.raises(SpecError, match="what is read is not known"):
+        session.predict()
+
+
+def test_actions_that_are_only_given_are_remembered():
+    """A world model alone, over several chunks: what was done before is part of what it knows."""
+    reads = (*CONDITIONS, "future", "action", "action@past", "future@past")
+    made = Streams(streams={"future": frames(), "action": given(Actions())}, chunks=2, width=16, depth=2, heads=2,
+                   reads={"future": reads, "action": ("action",)}).build(small_spec()).eval()
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.add_(0.2 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)))
+    assert made.answers() == {WORLD_MODEL}
+    found = []
+    for done in (0.0, 1.0, 0.0):
+        session, action = made.session(random_context(2)), torch.full((2, 8, 4), done)
+        session.observe(random_context(2, seed=1), Given(torch.zeros(2, 2, 3, 32, 32), action))
+        found.append(session.predict(Given(action=torch.zeros(2, 8, 4)), {"future"}).future)
+    assert torch.equal(found[0], found[2]) and not torch.equal(found[0], found[1])
