@@ -16,7 +16,7 @@ from wamlab.parts.checks import check
 from wamlab.parts.processes import Diffusion, FlowMatching, NextToken
 from wamlab.parts.representations import Actions, Bins, Latents, Seen, State
 from wamlab.parts.vocabulary import CONDITIONS, actions, frames, given, state
-from wamlab.queries import INVERSE_DYNAMICS, POLICY, WORLD_MODEL
+from wamlab.queries import IMAGINE_AND_ACT, INVERSE_DYNAMICS, POLICY, VIDEO, WORLD_MODEL
 from wamlab.recipe import Recipe
 from wamlab.types import Given
 
@@ -122,6 +122,16 @@ def test_play_teaches_what_reads_the_actions_finished_or_not(word, learns, actio
     made = Streams(streams={**BOTH, "action": action}, width=16, depth=2, heads=2, chunk=8,
                    reads={**APART, "future": (*CONDITIONS, word, "future")}).build(small_spec())
     assert made.reads_actions == learns == bool(made.loss(batch_for(made, imitate=False), 0)["future"] > 0)
+
+
+def test_what_was_never_trained_is_not_answered():
+    """Practised questions are all that training poses, and codes that are written are absent in none."""
+    assert Streams(BOTH, JOINT, practice=(POLICY,)).table.answers == {POLICY}
+    assert Streams(BOTH, JOINT, practice=(IMAGINE_AND_ACT, POLICY)).table.answers == Streams(BOTH, JOINT).table.answers
+    written = {**BOTH, "action": actions(Bins(8), NextToken(), within="causal")}
+    first = {**APART, "future": (*CONDITIONS, "action", "future")}
+    assert Streams(written, first).table.answers == {POLICY, WORLD_MODEL, IMAGINE_AND_ACT}
+    assert Streams(BOTH, first).table.answers == {POLICY, WORLD_MODEL, IMAGINE_AND_ACT, VIDEO}  # the control
 
 
 def test_the_row_of_a_model_that_acts_and_then_imagines():

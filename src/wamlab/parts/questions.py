@@ -35,6 +35,8 @@ def why_not(table: Table, query: Query) -> str:
     free = free or query in table.practice
     if not query.sought:
         return "nothing is sought"
+    if table.practice and not any(_covers(table, practised, query) for practised in table.practice):
+        return "training practises other questions alone"
     near: set[frozenset[str]] = set()
     for name in sorted(query.sought):
         if name not in table.generated:
@@ -52,6 +54,8 @@ def why_not(table: Table, query: Query) -> str:
                 return f"{name} needs a finished {other}"
             if node.view == "hidden" and other in query.given:
                 return f"{name} reads {other} before it is finished, not a given one"
+            if table.ordered(other) and other not in query.given:
+                return f"{name} never saw {other} absent"
             if node.view == "" and other in table.generated and not free:
                 written = table.ordered(other) and other in query.given
                 if not written:
@@ -60,6 +64,13 @@ def why_not(table: Table, query: Query) -> str:
         if not any(frozenset((sought, name)) in near for sought in query.sought):
             return f"nothing sought reads {name}"
     return "" if _hang_together(query.sought, near) else "what is sought does not hang together"
+
+
+def _covers(table: Table, practised: Query, query: Query) -> bool:
+    """Whether training saw a question in practising another: what is sought there is seen at every level, what is given or
+    absent at that alone."""
+    practised = complete(table, practised)
+    return all(practised.role(name) in ("sought", query.role(name)) for name in table.generated if not table.ordered(name))
 
 
 def _hang_together(names: frozenset[str], near: set[frozenset[str]]) -> bool:
