@@ -46,7 +46,7 @@ from wamlab.learn.checkpoint import load_model, read_header
 from wamlab.learn.train import train
 
 FACTS = ("seeds", "renderer", "date", "wamlab", "commit", "python", "packages", "system", "cpu", "cores", "threads", "run")
-KEPT = ("success", "psnr.changed.gain", "branch.psnr.changed.gain", "psnr.gain", "fcs", "cc.robot", "cc.object", "latency")
+KEPT = ("success", "psnr.changed.gain", "branch.psnr.changed.gain", "psnr.gain", "fcs", "cc.robot", "cc.object")
 
 
 def ends(curve: list[list[float]]) -> list[float]:

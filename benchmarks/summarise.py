@@ -4,6 +4,7 @@ files.
     python benchmarks/summarise.py runs/first docs/results/first-run.json
     python benchmarks/summarise.py --table
     python benchmarks/summarise.py --cards
+    python benchmarks/summarise.py --recipes
 """
 
 from __future__ import annotations
@@ -110,8 +111,26 @@ def cards() -> str:
     return "\n".join(lines)
 
 
+def recipes() -> str:
+    """The block of docs/recipes.md, from docs/results/recipes.json."""
+    rows = json.loads((RESULTS / "recipes.json").read_text())["results"]
+    tasks = (*TASKS, "pushworld")
+    lines = ["| | " + " | ".join(f"{task.rpartition('/')[2]}: solved" for task in tasks)
+             + " | film against a copy of now, where it changes | steps |", "|---" * 6 + "|"]
+    for name in sorted({row["recipe"] for row in rows}, key=lambda name: ("control" in name, name)):
+        scores = [score for row in rows if row["recipe"] == name for score in row["scores"]]
+        steps = ", ".join(str(row["steps"]) for row in rows if row["recipe"] == name and "steps" in row)
+        cells = [cell(find(scores, name, task, "success"), SHARE) for task in tasks]
+        film = [f"{s['value']:+.1f}" for task in tasks if (s := find(scores, name, task, "psnr.changed.gain"))]
+        cells += [f"{', '.join(film)} dB" if film else "–", steps or "–"]
+        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--table"]:
+    if sys.argv[1:] == ["--recipes"]:
+        print(recipes(), end="")
+    elif sys.argv[1:] == ["--table"]:
         print(table(), end="")
     elif sys.argv[1:] == ["--cards"]:
         print(cards(), end="")

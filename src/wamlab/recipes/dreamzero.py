@@ -26,7 +26,7 @@ dreamzero = Recipe(
     differs="two frames of 16 tokens a chunk instead of 2 latent frames of 880; data prediction with 5 steps instead of 16 of "
             "UniPC; no guidance; trained from nothing instead of from a video model of 14 billion weights",
     model=CHAIN,
-    training=Training(batch_size=8),  # windows of four chunks: as many tokens as a batch of 32 of one chunk
+    training=Training(batch_size=8, steps=2400),  # a window is four chunks, as many tokens as a batch of 32; but of one episode
 )
 
 dreamzero_flash = replace(
