@@ -14,7 +14,8 @@ from wamlab.errors import SpecError
 from wamlab.models.streams import Streams
 from wamlab.parts.checks import check
 from wamlab.parts.processes import Diffusion, FlowMatching, NextToken
-from wamlab.parts.representations import Actions, Bins, Latents, Seen, State
+from wamlab.parts.representations import Actions, After, Bins, Latents, Seen, State, Tiled
+from wamlab.parts.streams import Stream
 from wamlab.parts.vocabulary import CONDITIONS, actions, frames, given, state
 from wamlab.queries import IMAGINE_AND_ACT, INVERSE_DYNAMICS, POLICY, VIDEO, WORLD_MODEL
 from wamlab.recipe import Recipe
@@ -67,6 +68,8 @@ def with_stream(name: str) -> dict[str, Any]:
     (dict(shift=-1), "means nothing", "Streams.shift"),
     (dict(skip=1.5), "means nothing", "Streams.skip"),
     (dict(play_weight=float("nan")), "means nothing", "Streams.play_weight"),
+    (dict(streams={**BOTH, "later": Stream(Tiled(After()), FlowMatching())}, reads={**JOINT, "later": ("later",)}),
+     "found by another name", "Streams.streams, later"),
     (dict(streams={"video": frames(), "action": actions()},
           reads={"video": ("video",), "action": ("video@clean", "action")}), "no place in time", "frames of camera main"),
 ])

@@ -42,6 +42,10 @@ class StreamWAM(WorldActionModel):
         site = Site(task_spec, config.history, config.chunk, self.offsets)
         self.contents: Mapping[str, Content] = nn.ModuleDict(  # type: ignore[assignment]
             {name: stream.holds.build(site) for name, stream in self.table.streams.items()})
+        for name, content in self.contents.items():
+            if content.called not in ("", name):
+                raise SpecError(f"what {name} holds is found by another name", where=f"Streams.streams, {name}", got=name,
+                                expected=content.called, fix=f"call the stream {content.called!r}")
         self._needs = collected((name, content.needs) for name, content in self.contents.items())
         for signal, need in self._needs.items():
             if signal.startswith(FRAMES) and signal.removeprefix(FRAMES) not in task_spec.cameras:

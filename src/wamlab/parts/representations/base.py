@@ -102,6 +102,8 @@ class Content(nn.Module):
     """numbers that each token is shown beside its own"""
     codec: Codec | None
     """what is trained first and then frozen"""
+    called: str = ""
+    """the only name that its stream may have, where it is found by it; "": any"""
     camera: str = ""
     """whose frames the codec writes down; "": the main one"""
     needs: Mapping[str, Need]

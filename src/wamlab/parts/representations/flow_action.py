@@ -56,6 +56,7 @@ def patterns(count: int) -> Float[Tensor, "count d"]:
 
 
 class FlowActionContent(Content):
+    called = "motion"
     basis: Tensor
     mean: Tensor
     scale: Tensor

@@ -28,7 +28,7 @@ class After:
 
 
 class AfterContent(Content):
-    tokens = 1
+    tokens, called = 1, "after"
     mean: Tensor
     scale: Tensor
 
@@ -90,6 +90,7 @@ class Value:
 
 class ValueContent(Content):
     tokens = width = 1
+    called = "value"
 
     def __init__(self, config: Value):
         super().__init__()

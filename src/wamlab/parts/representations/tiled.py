@@ -53,7 +53,7 @@ class TiledContent(Content):
     def __init__(self, config: Tiled, site: Site):
         super().__init__()
         self.inner = config.holds.build(site)
-        self.needs = self.inner.needs
+        self.needs, self.called = self.inner.needs, self.inner.called
         with torch.device("meta"):  # its sizes alone are wanted
             frame = config.frame.build(site.spec.image_size)
         self.tokens, self.width = frame.tokens, frame.width
