@@ -12,10 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_fakes import SPEC, episode
-from helpers_models import small_spec
 from lerobot_fakes import bench_store
 from wamlab.cli import main
-from wamlab.control.policy import ModelPolicy
 from wamlab.data.check.run import check_dataset
 from wamlab.data.formats.convert import import_lerobot
 from wamlab.data.formats.convert_out import export_lerobot
@@ -26,7 +24,6 @@ from wamlab.data.selection import identity
 from wamlab.data.store import EpisodeStore
 from wamlab.data.windows import Windows
 from wamlab.errors import DataError
-from wamlab.recipe import load as load_recipe
 from wamlab.report.browse import browse_dataset
 
 OPEN, PUT, CLOSE = "öffne die Schublade 🗄️", "lege den Würfel hinein", "close it"
@@ -106,21 +103,3 @@ def test_a_part_without_instruction_is_found(tmp_path):
     found = [f for f in check_dataset(tmp_path / "a") if f.check == "instruction"]
     assert [f.problem for f in found] == ["the episode has no instruction from row 7 on"]
     assert not [f for f in check_dataset(tmp_path / "plain") if f.check == "instruction"]
-
-
-def test_a_policy_that_is_told_something_else_begins_anew():
-    """What happened under another instruction is forgotten, as by a session that is told so."""
-    model = load_recipe("dreamzero").sized("debug").model.build(small_spec())
-    draws, policy = np.random.default_rng(0), ModelPolicy(model)
-    seen = [{"frames": {"main": draws.integers(0, 256, (32, 32, 3)).astype(np.uint8)},
-             "state": draws.normal(size=3).astype(np.float32)} for _ in range(5 * model.chunk + 1)]
-    stood = []
-    for said in ((PUT,) * 5, (PUT, PUT, "other", "other", "other")):  # the first is the control
-        policy.reset(0)
-        found = []
-        for step, observation in enumerate(seen[: 4 * model.chunk + 1]):
-            policy.observe(observation)
-            if step % model.chunk == 0:
-                found.append(policy.session(said[step // model.chunk]).chunk)
-        stood.append(found)
-    assert stood == [[0, 1, 2, 3, 0], [0, 1, 0, 1, 2]]

@@ -60,7 +60,7 @@ class Witness:
         self._seed, self._step = seed, -1
         self._seen: deque[Observation] = deque(maxlen=self.model.history + (self.model.chunks - 1) * self.model.chunk)
         self._session: Running | None = None
-        self._stood, self._told, self._since = -1, "", 0
+        self._stood, self._told = -1, ""
 
     def observe(self, observation: Observation) -> None:
         self._check(observation)
@@ -84,12 +84,9 @@ class Witness:
 
     def session(self, instruction: str) -> Running:
         """The model's session, standing at now. One that stood a chunk ago goes on; otherwise it is made from what was seen:
-        slower, but the same. It remembers whole chunks, and begins anew when it is full or told something else."""
-        if self._told and instruction != self._told:
-            self._since = self._step
-        chunk = self.model.chunk
-        remembered = (self._step - self._since) // chunk % self.model.chunks
-        if self._session is not None and self._step - self._stood == chunk and remembered:
+        slower, but the same. It remembers whole chunks, and begins anew when it is full."""
+        chunk, remembered = self.model.chunk, (self._step // self.model.chunk) % self.model.chunks
+        if self._session is not None and instruction == self._told and self._step - self._stood == chunk and remembered:
             self._session.observe(self.situation(instruction)[0], self._happened(0))
         else:
             self._session = self.model.session(self.situation(instruction, remembered * chunk)[0])
