@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 
-from helpers_models import batch_for, random_context, small_spec
+from helpers_models import batch_for, random_context, randomise, small_spec
 from wamlab.commands.list import facts
-from wamlab.errors import SpecError
+from wamlab.control.policy import ModelPolicy
+from wamlab.errors import SpecError, Unanswerable
 from wamlab.models.streams import Streams
 from wamlab.parts.checks import check
 from wamlab.parts.processes import Diffusion, FlowMatching, NextToken
@@ -180,3 +182,66 @@ def test_actions_that_are_only_given_are_remembered():
         session.observe(random_context(2, seed=1), Given(torch.zeros(2, 2, 3, 32, 32), action))
         found.append(session.predict(Given(action=torch.zeros(2, 8, 4)), {"future"}).future)
     assert torch.equal(found[0], found[2]) and not torch.equal(found[0], found[1])
+
+
+def test_a_first_glance_sees_nothing_of_what_is_made_beside_it():
+    """The video network makes two streams; what the action reads of one pass over noise shows no true value of either."""
+    torch.manual_seed(0)
+    made = Streams({"future": frames(), "after": Stream(After(), FlowMatching()), "action": actions()},
+                   {"future": (*CONDITIONS, "future", "after"), "after": (*CONDITIONS, "future", "after"),
+                    "action": (*CONDITIONS, "future@hidden", "action")},
+                   networks=((*CONDITIONS, "future", "after"), (*CONDITIONS, "future@hidden", "action")),
+                   width=16, heads=2, depth=2, shift=0)
+    model = randomise(made.build(small_spec())).eval()
+    batch = batch_for(model)
+    other = replace(batch, future_state=batch.future_state + 5)
+    one, two = model.loss(batch, 0), model.loss(other, 0)
+    assert one["action"] == two["action"] and one["after"] != two["after"]
+    context = random_context()
+    alone = model.predict(context, want={"action"}, seeds=[1, 2, 3]).action
+    assert torch.allclose(alone, model.predict(context, want={"action", "future", "after"}, seeds=[1, 2, 3]).action, atol=1e-5)
+
+
+def test_a_policy_refuses_to_remember_what_it_is_not_told():
+    """Nobody tells a policy which actions were executed; before it acts, not at its second chunk."""
+    made = Streams(BOTH, {"future": (*ALL, "action@past"), "action": ALL}, chunks=2, offsets=(4, 8), width=16, heads=2, depth=2)
+    with pytest.raises(Unanswerable, match="not told") as caught:
+        ModelPolicy(made.build(small_spec()))
+    assert caught.value.where == "action@past" and "session" in caught.value.fix
+    told = replace(made, reads={"future": (*ALL, "future@past"), "action": ALL})
+    assert ModelPolicy(told.build(small_spec())).model.remembers == {"future"}
+
+
+def test_what_is_done_under_a_later_instruction_is_not_imitated_under_the_first():
+    model = randomise(Streams(BOTH, RECALL, chunks=2, width=16, heads=2, depth=2, shift=0).build(small_spec())).eval()
+    batch = batch_for(model)
+    second = batch.later[0]
+    other = replace(batch, later=(replace(second, context=replace(second.context, instruction=("else",) * len(batch))),))
+    play = replace(batch, later=(replace(second, imitate=torch.zeros_like(second.imitate)),))
+    one, two, three = (model.loss(each, 0) for each in (batch, other, play))
+    assert one["action"] != two["action"] and two["action"] == three["action"] and two["future"] == three["future"]
+
+
+@pytest.mark.parametrize("told, seeds, where", [
+    ({}, [1], "seeds"), ({"action": torch.zeros(3, 7, 4)}, None, "Given.action"),
+    ({"action": torch.zeros(2, 8, 4)}, None, "Given.action"), ({"future": torch.zeros(3, 1, 3, 32, 32)}, None, "Given.future"),
+    ({"action": torch.full((3, 8, 4), torch.nan)}, None, "Given.action"),
+    ({"others": {"after": torch.zeros(1, 3)}}, None, "Given.others['after']")])
+def test_what_an_asker_hands_over_is_looked_at(told, seeds, where):
+    model = Streams({**BOTH, "after": Stream(After(), FlowMatching())}, {**{name: (*ALL, "after") for name in BOTH}, "after": (
+        *ALL, "after")}, width=16, heads=2, depth=2).build(small_spec())
+    context = random_context()
+    want = {"future", "action", "after"} - {*told, *told.get("others", {})}
+    for ask in (partial(model.predict, context), model.session(context).predict):
+        with pytest.raises(SpecError) as caught:
+            ask(Given(**told), want, seeds)
+        assert caught.value.where == where and caught.value.fix
+        ask(None, {"future", "action", "after"}, [1, 2, 3])
+
+
+def test_a_model_of_several_frames_cannot_go_on_with_those_it_imagined():
+    model = Streams(BOTH, RECALL, chunks=2, history=2, width=16, heads=2, depth=2).build(small_spec())
+    one = random_context()
+    session = model.session(replace(one, frames=one.frames.repeat(1, 2, 1, 1, 1), state=one.state.repeat(1, 2, 1)))
+    with pytest.raises(SpecError, match="seen next"):
+        session.adopt(session.predict(seeds=[1, 2, 3]))

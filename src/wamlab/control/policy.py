@@ -138,6 +138,10 @@ class ModelPolicy(Witness):
                                fix="act with a recipe whose wiring answers it (wam list)")
         super().__init__(model)
         self.want = frozenset(want)
+        if untold := sorted(model.remembers - {"future", *model.outlooks}):
+            raise Unanswerable("this model remembers what a policy is not told", where=", ".join(f"{n}@past" for n in untold),
+                               expected="frames, and signals that are measured", got=", ".join(untold),
+                               fix="let its streams read future@past alone; or ask it through model.session, which can be told")
 
     def decide(self, observation: Observation, instruction: str) -> Decision:
         start = time.perf_counter()

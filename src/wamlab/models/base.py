@@ -14,6 +14,7 @@ from ..errors import Unanswerable
 from ..parts.codecs import Codec
 from ..spec import TaskSpec
 from ..types import WORLD_MODEL, Batch, Context, Given, Need, Prediction, Query
+from .asked import check_asked
 
 
 @runtime_checkable
@@ -93,6 +94,11 @@ class WorldActionModel(nn.Module):
         return {}
 
     @property
+    def remembers(self) -> frozenset[str]:
+        """Streams of which it reads what happened in earlier chunks, and has to be told."""
+        return frozenset()
+
+    @property
     def reads_actions(self) -> bool:
         """Whether something that is learned beside the actions depends on them."""
         return WORLD_MODEL in self.answers()
@@ -141,6 +147,7 @@ class WorldActionModel(nn.Module):
 
         Raises:
             Unanswerable: if the model's wiring cannot answer, naming what it can.
+            SpecError: if what is given, or the seeds, do not fit the model and the situations.
         """
         given = given or Given()
         asked = Query(frozenset(want) - {*given.named}, frozenset(given.named))
@@ -148,4 +155,5 @@ class WorldActionModel(nn.Module):
             raise Unanswerable(f"this model cannot answer: {asked}", where=type(self).__name__,
                                expected="; ".join(sorted(map(str, self.answers()))), got=asked,
                                fix="ask a query it answers, or choose a recipe whose wiring answers this one (wam list)")
+        check_asked(self, len(context), given, seeds)
         return self._predict(context, given, asked, seeds if seeds is not None else [0] * len(context))

@@ -64,10 +64,10 @@ def answer(model: StreamWAM, known: Known, memories: Sequence[Memory], chunk: in
     for stage in table.stages(query.sought):
         read = {node for one in stage for node in table.closure(Node(one, "", chunk))}
         for name in glanced & {node.stream for node in read if node.view == "hidden"}:
-            known.put(Node(name, "hidden", chunk), model.look(name, chunk, known, noise[name])[0])
+            known.put(Node(name, "hidden", chunk), model.look(name, chunk, known, noise)[0])
         if len(stage) == 1 and stage[0] in glanced and len(query.sought) > 1:
             # Who reads a first glance acts on it; that glance is the future it acts on.
-            found[stage[0]] = model.look(stage[0], chunk, known, noise[stage[0]])[1]
+            found[stage[0]] = model.look(stage[0], chunk, known, noise)[1]
         else:
             found |= fill(model, stage, known, memories, chunk, noise, use_cache)
         for name in stage:

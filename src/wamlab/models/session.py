@@ -17,6 +17,7 @@ from ..parts.representations import Moment
 from ..parts.streams import ONCE, Node
 from ..signals import STATE, kind_of
 from ..types import Context, Given, Prediction, Query
+from .asked import check_asked
 from .filling import answer, noise_of
 from .knowledge import Known
 
@@ -115,8 +116,12 @@ class Session:
         ahead. Proprioception and further signals of which nothing was imagined are unknown.
 
         Raises:
-            SpecError: if no frame was imagined at the chunk's end.
+            SpecError: if no frame was imagined at the chunk's end, or the model sees more frames than that one.
         """
+        if self.model.history > 1:
+            raise SpecError("what is seen next cannot be made of what was imagined", where="Session.adopt",
+                            expected="a model that sees one frame", got=f"history {self.model.history}",
+                            fix="tell the session what is seen by observe, or take a model of history 1")
         if prediction.future is None or self.model.offsets[-1:] != (self.model.chunk,):
             raise SpecError("nothing was imagined at the chunk's end", where="Session.adopt",
                             expected=f"a future whose last frame is {self.model.chunk} steps ahead",
@@ -145,7 +150,8 @@ class Session:
         if why := self.model.table.why_not(query):
             raise Unanswerable(f"this model cannot answer: {query}", where=type(self.model).__name__, got=why,
                                expected="; ".join(sorted(map(str, self.model.answers()))))
-        return self.answer(given, query, seeds if seeds is not None else [0] * len(self.moments[0].context))
+        check_asked(self.model, len(self.moments[-1].context), given, seeds)
+        return self.answer(given, query, seeds if seeds is not None else [0] * len(self.moments[-1].context))
 
     def answer(self, given: Given, query: Query, seeds: Sequence[int]) -> Prediction:
         """As `predict`, for a question that the model answers."""

@@ -84,6 +84,10 @@ class StreamWAM(WorldActionModel):
         return self._needs
 
     @property
+    def remembers(self) -> frozenset[str]:
+        return frozenset(name for name in self.table.recalled if name in self.table.generated or self.table.ahead(name))
+
+    @property
     def outlooks(self) -> Mapping[str, str]:
         return {name: signal for name, content in self.contents.items() if self.table.streams[name].holds.ahead
                 for signal in content.needs}
@@ -170,21 +174,26 @@ class StreamWAM(WorldActionModel):
             return {node: network.extend(node, h, further[0], known.levels, memory, further[1]) for node, h in tokens.items()}
         return network(tokens, known.levels, memory, write)
 
-    def look(self, name: str, chunk: int, known: Known, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """One pass of a stream's network over pure noise, without gradient.
+    def look(self, name: str, chunk: int, known: Known, noise: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """One pass of a stream's network over pure noise, without gradient: nothing that is made there shows yet, whatever is
+        known of it by now.
+
+        Args:
+            noise: of every stream that is generated.
 
         Returns:
             hidden states of all blocks [B, n, depth * d], and the stream that this single pass expects.
         """
         with torch.no_grad():
             node, process = Node(name, "", chunk), self.process(name)
-            number, zero = self.table.home(node), torch.zeros(len(noise), device=noise.device)
-            start = blank(process, noise)
-            glance = known.copy()
-            glance.put(node, start, zero)
+            number, glance = self.table.home(node), known.copy()
             inside = self.table.closure(node) & set(self.networks[number].nodes)
+            for one in inside:
+                if one.view == "" and one.chunk == chunk and one.stream in self.table.generated:
+                    glance.put(one, blank(self.process(one.stream), noise[one.stream]),
+                               torch.zeros(len(noise[one.stream]), device=noise[one.stream].device))
             hidden = self.run(number, [one for one in inside if one in glance.values], glance)[node]
-            expected = process.step(start, self.networks[number].read(node, hidden), noise, 0.0, 1.0)
+            expected = process.step(glance.values[node], self.networks[number].read(node, hidden), noise[name], 0.0, 1.0)
             return torch.cat(hidden, -1), expected
 
     def session(self, context: Context, use_cache: bool = True) -> Session:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..parts.augmentation import shifted
 from ..parts.levels import training_levels
-from ..parts.representations import Moment
+from ..parts.representations import Moment, Words
 from ..parts.representations.frames import LATENTS
 from ..parts.streams import ONCE, Node
 from ..types import Batch, Signal, query
@@ -51,7 +51,7 @@ def moments(model: StreamWAM, batch: Batch) -> list[Moment]:
 
 def loss(model: StreamWAM, batch: Batch, seed: int) -> dict[str, Tensor]:
     """Scalars by stream, and "total". All noise comes from `seed`."""
-    table, parts, generator = model.table, batch.chunks(), torch.Generator().manual_seed(seed)
+    table, parts, generator = model.table, _told_alike(model, batch), torch.Generator().manual_seed(seed)
     times, device = moments(model, batch), batch.action.device
     levels = training_levels(table, model.doing, torch.stack([part.imitate for part in parts], 1),
                              torch.stack([part.has_action for part in parts], 1), generator, tied=model.config.tied,
@@ -73,7 +73,8 @@ def loss(model: StreamWAM, batch: Batch, seed: int) -> dict[str, Tensor]:
     for number, network in enumerate(model.networks):
         for node in network.nodes:
             if node.view == "hidden":
-                known.put(node, model.look(node.stream, node.chunk, known, noise[Node(node.stream, "", node.chunk)])[0])
+                here = {other.stream: drawn for other, drawn in noise.items() if other.chunk == node.chunk}
+                known.put(node, model.look(node.stream, node.chunk, known, here)[0])
         hidden = model.run(number, [node for node in network.nodes if node in known.values], known)
         for node in hidden:
             if node in data:
@@ -81,6 +82,18 @@ def loss(model: StreamWAM, batch: Batch, seed: int) -> dict[str, Tensor]:
                                                                levels[node])
     losses = {name: _mean(model, name, parts, levels, errors) for name in table.generated}
     return losses | {"total": torch.stack([losses[name] * table.streams[name].weight for name in losses]).sum()}
+
+
+def _told_alike(model: StreamWAM, batch: Batch) -> list[Batch]:
+    """The chunks of a batch. Where the instruction is told once, at the start, what is done under another one later on is not
+    imitated; a session begins anew there."""
+    if not any(stream.once and isinstance(stream.holds, Words) for stream in model.table.streams.values()):
+        return list(batch.chunks())
+    found = []
+    for part in batch.chunks():
+        same = [one == other for one, other in zip(part.context.instruction, batch.context.instruction, strict=True)]
+        found.append(part if all(same) else replace(part, imitate=part.imitate & torch.tensor(same).to(part.imitate)))
+    return found
 
 
 def _there(model: StreamWAM, node: Node, times: Sequence[Moment], parts: Sequence[Batch]) -> Tensor:

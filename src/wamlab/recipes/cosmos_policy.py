@@ -28,9 +28,10 @@ cosmos_policy = Recipe(
     paper="Cosmos Policy (arXiv 2601.16163)",
     differs="trained from nothing instead of from a video model of 2 billion weights; small convolutional latents; data "
             "prediction with 5 flow steps; each token of a latent frame repeats one step's action; signals by mean and "
-            "deviation instead of to [-1, 1]; levels shifted by 4 instead of log-normal ones up to 80 times the data; "
-            "the context is tokens of its own; values come from demonstrations and play instead of the policy's own "
-            "rollouts, and best of N asks one question of one model instead of averaging several",
+            "deviation instead of to [-1, 1]; levels shifted by 4 instead of noise of which 70 % is log-normal and 30 % "
+            "uniform from 1 to 85 times the data; the context is tokens of its own; values come from demonstrations and "
+            "play instead of the policy's own rollouts, and best of N asks one question of one model instead of "
+            "averaging several",
     model=Streams(
         streams={"future": frames(process=NOISY), "action": actions(Tiled(Actions()), NOISY),
                  "after": Stream(Tiled(After()), NOISY), "value": Stream(Tiled(Value()), NOISY)},
