@@ -14,7 +14,7 @@ unipi = Recipe(
     summary="cascaded, explicit: a video network, then an inverse-dynamics network that never sees the instruction",
     paper="UniPi (arXiv 2302.00111)",
     differs="both networks are trained together, on a short future of two frames instead of a whole plan; the "
-            "inverse dynamics reads latents, which decode to the frames shown, and learns a quarter of the time from noised ones",
+            "inverse dynamics reads latents, which decode to the frames shown; a quarter of what it learns from is noised",
     model=Streams(
         streams={"future": frames(), "action": actions()},
         reads={"future": (*CONDITIONS, "future"), "future@clean": (*SEEN, "future@clean"),
