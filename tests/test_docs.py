@@ -86,6 +86,12 @@ def test_cards_table_is_current():
     assert block == runpy.run_path(str(ROOT / "benchmarks" / "summarise.py"))["cards"]()
 
 
+def test_recipes_table_of_results_is_current():
+    text = (ROOT / "docs" / "recipes.md").read_text()
+    block = text.partition("summarise.py --recipes` -->\n")[2].partition("<!-- end of recipes")[0]
+    assert block == runpy.run_path(str(ROOT / "benchmarks" / "summarise.py"))["recipes"]()
+
+
 def test_results_table_is_current():
     text = (ROOT / "README.md").read_text()
     block = text.partition("summarise.py --table` -->\n")[2].partition("<!-- end of results")[0]
