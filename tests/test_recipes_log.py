@@ -1,4 +1,4 @@
-"""What `docs/results/recipes.json` says of the recipes: each learned, solves what blind replay does not, and its file says so."""
+"""What `docs/results/recipes.json` says of the recipes: each learned, solves what blind replay does not, and says so itself."""
 
 from __future__ import annotations
 
