@@ -102,7 +102,7 @@ class Session:
         values = self._values(happened, moment)
         told = []
         for name, value in values.items():
-            if name in table.recalled & happens:
+            if name in self.model.remembers:
                 node = Node(name, table.solid(name), chunk)
                 self.known.put(node, value)
                 told.append(node)

@@ -8,7 +8,6 @@ from typing import ClassVar, Literal, get_args
 import torch
 from torch import Tensor
 
-from ...errors import SpecError
 from ...fields import choice, number, whole
 from .continuous import MOST, Continuous, like
 
@@ -35,9 +34,7 @@ class FlowMatching(Continuous):
         choice("FlowMatching.predict", self.predict, get_args(Output))
         number("FlowMatching.power", self.power, 0, 100, "1 draws every level equally often", above=True)
         whole("FlowMatching.steps", self.steps, MOST)
-        if not 0 < self.shift < float("inf"):
-            raise SpecError("a shift is a factor", where="FlowMatching.shift", expected="above 0", got=self.shift,
-                            fix="1 leaves the levels as they are")
+        number("FlowMatching.shift", self.shift, 0, 1000, "1 leaves the levels as they are", above=True)
 
     def shifted(self, level: Tensor) -> Tensor:
         return level if self.shift == 1 else level / (level + self.shift * (1 - level))
