@@ -6,17 +6,20 @@ from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from helpers_models import batch_for, random_context, randomise, small_spec
 from wamlab.commands.list import facts
+from wamlab.control.executor import Executor
+from wamlab.control.gate import Gate
 from wamlab.control.policy import ModelPolicy
 from wamlab.errors import SpecError, Unanswerable
 from wamlab.models.streams import Streams
 from wamlab.parts.checks import check
 from wamlab.parts.processes import Diffusion, FlowMatching, NextToken
-from wamlab.parts.representations import Actions, After, Bins, Latents, Seen, State, Tiled
+from wamlab.parts.representations import Actions, After, Bins, Latents, Seen, State, Tiled, Value
 from wamlab.parts.streams import Stream
 from wamlab.parts.vocabulary import CONDITIONS, actions, frames, given, state
 from wamlab.queries import IMAGINE_AND_ACT, INVERSE_DYNAMICS, POLICY, VIDEO, WORLD_MODEL
@@ -64,6 +67,14 @@ def with_stream(name: str) -> dict[str, Any]:
     (dict(offsets=(4, 12), chunks=2, reads=RECALL), "still to come", "Streams.offsets"),
     (dict(experts={"acton": 0.5}), "no stream goes through", "Streams.experts"),
     (dict(experts={"shared": 0}), "means nothing", "Streams.experts, shared"),
+    (dict(chunk=8.0), "means nothing", "Streams.chunk"),
+    (dict(chunk=True), "means nothing", "Streams.chunk"),
+    (dict(reads=RECALL), "there is only one", "Streams.reads, future"),
+    (dict(chunks=2, reads={"future": (*ALL, "future@past", "future@noisy"), "action": ALL}), "only one is remembered",
+     "Streams.reads, future"),
+    (dict(reads={**JOINT, "future@clean": ("text",)}), "nobody reads it", "Streams.reads, future@clean"),
+    (dict(chunks=2, reads={**RECALL, "future@past": ("text",)}), "no row of its own", "Streams.reads, future@past"),
+    (dict(streams={**BOTH, "pose": given(State(), once=True)}), "nobody reads pose", "Streams.streams, pose"),
     (dict(tied=1.5), "means nothing", "Streams.tied"),
     (dict(corners=-0.1), "means nothing", "Streams.corners"),
     (dict(blur="0.5"), "means nothing", "Streams.blur"),
@@ -203,13 +214,44 @@ def test_a_first_glance_sees_nothing_of_what_is_made_beside_it():
 
 
 def test_a_policy_refuses_to_remember_what_it_is_not_told():
-    """Nobody tells a policy which actions were executed; before it acts, not at its second chunk."""
-    made = Streams(BOTH, {"future": (*ALL, "action@past"), "action": ALL}, chunks=2, offsets=(4, 8), width=16, heads=2, depth=2)
+    """Nobody tells a policy the value of what happened; before it acts, not at its second chunk."""
+    value = Stream(Value(), FlowMatching())
+    made = Streams({**BOTH, "value": value}, {**JOINT, "value": (*ALL, "value", "value@past")}, chunks=2, width=16, heads=2,
+                   depth=2)
     with pytest.raises(Unanswerable, match="not told") as caught:
         ModelPolicy(made.build(small_spec()))
-    assert caught.value.where == "action@past" and "session" in caught.value.fix
-    told = replace(made, reads={"future": (*ALL, "future@past"), "action": ALL})
+    assert caught.value.where == "value@past" and "session" in caught.value.fix
+    told = replace(made, streams=BOTH, reads={"future": (*ALL, "future@past"), "action": ALL})
     assert ModelPolicy(told.build(small_spec())).model.remembers == {"future"}
+
+
+@torch.inference_mode()
+def test_a_policy_is_told_what_was_executed():
+    """Not what it decided: what the gate let through is what its next chunk remembers."""
+    made = Streams(BOTH, {"future": (*ALL, "action@past"), "action": (*ALL, "action@past")}, chunks=2, offsets=(4, 8), width=16,
+                   heads=2, depth=2)
+    model = randomise(made.build(small_spec())).eval()
+    spec, width, draw = model.task_spec, model.task_spec.action.width, np.random.default_rng(0)
+    walked = [{"frames": {spec.cameras[0]: draw.integers(0, 255, (*spec.image_size, 3), dtype=np.uint8)},
+               "state": draw.normal(size=len(spec.state)).astype(np.float32)} for _ in range(model.chunk + 1)]
+    narrow = Gate(replace(spec.action, low=(-0.01,) * width, high=(0.01,) * width), 1e6)
+    executor = Executor(ModelPolicy(model, {"action"}), narrow, model.chunk)
+    done = [executor.act(seen, "go") for seen in walked[:-1]]
+    assert not np.allclose(done, executor.imagined[0].action, atol=1e-3)
+    policy = executor.policy
+    policy.observe(walked[-1])
+    found = policy.decide(walked[-1], "go").action
+    context, seeds = policy.situation("go")
+    running = model.session(policy.situation("go", model.chunk)[0])
+    for action, same in ((np.stack(done), True), (executor.imagined[0].action, False)):
+        running.begin(policy.situation("go", model.chunk)[0])
+        running.observe(context, Given(action=torch.from_numpy(action)[None]))
+        assert np.allclose(found, running.predict(want={"action"}, seeds=seeds).action[0].numpy(), atol=1e-5) == same
+    alone = ModelPolicy(model, {"action"})
+    for seen in walked:
+        alone.observe(seen)
+    with pytest.raises(SpecError, match="nobody told"):
+        alone.decide(walked[-1], "go")
 
 
 def test_what_is_done_under_a_later_instruction_is_not_imitated_under_the_first():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 from .errors import SpecError
@@ -52,11 +52,18 @@ def number(where: str, value: object, low: float, high: float, fix: str = "", *,
 
 
 def whole(where: str, value: object, high: int) -> int:
-    """A whole number from 1 to `high`."""
+    """A whole number from 1 to `high`; also as a file says it (8.0)."""
     found = number(where, value, 1, high)
     if found != int(found):
         raise SpecError("the number means nothing here", where=where, expected="a whole number", got=value)
     return int(found)
+
+
+def count(where: str, value: object, high: int) -> int:
+    """A whole number from 1 to `high` that counts: 8.0 does not."""
+    if not isinstance(value, Integral):
+        raise SpecError("the number means nothing here", where=where, expected="a whole number", got=repr(value)[:60])
+    return whole(where, value, high)
 
 
 def choice(where: str, value: Any, options: tuple[Any, ...]) -> Any:

@@ -59,7 +59,7 @@ class Command:
     def __call__(self) -> None:
         from ..data.mixture import Mixture
         from ..data.store import EpisodeStore
-        from ..learn.checkpoint import read_header
+        from ..learn.checkpoint import load_model, read_header
         from ..learn.diagnosis import told
         from ..learn.train import train
 
@@ -82,4 +82,6 @@ class Command:
                 say(f"  {part['source']}, {part['part']}: {part['windows']} windows seen {part['epochs']:.2f} times")
             say(*(f"  {line}" for line in told(header)))
             task = stores[0].provenance.get("simulator", stores[0].task_spec.task)
-            say(f"next: wam rollout {model} {task} --out rollouts/{recipe.name}")
+            acts = any(query.action == "sought" and not query.given for query in load_model(model, recipe).answers())
+            say(f"next: wam rollout {model} {task} --out rollouts/{recipe.name}" if acts else
+                f"next: wam imagine {model} --data {self.data[0]}")

@@ -16,7 +16,7 @@ from ..simulators.base import Simulator
 from ..spec import TaskSpec, check
 from ..types import Episode, Imagined, Need
 from .gate import Gate
-from .policy import Observation, Policy
+from .policy import Observation, Policy, Told
 
 
 class Executor:
@@ -67,6 +67,8 @@ class Executor:
             self._queue.clear()
         self._last = self._safe(verdict.reason) if verdict.action is None else verdict.action
         self._step += 1
+        if isinstance(self.policy, Told):
+            self.policy.executed(self._last)
         return self._last
 
     def _decide(self, observation: Observation, instruction: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 from numpy import ndarray
+from torch import Tensor
 
 from ..errors import SpecError, Unanswerable
 from ..models.base import Running, WorldActionModel
@@ -48,6 +49,13 @@ class Policy(Protocol):
         """The next chunk of actions, from the observation that was noted last."""
 
 
+@runtime_checkable
+class Told(Protocol):
+    """A policy that is also told what was executed: after each control step."""
+
+    def executed(self, action: Float32[ndarray, "A"]) -> None: ...
+
+
 class Witness:
     """What a model gets to see of an episode: the last `model.history` observations, the first one repeated at the start,
     exactly as in training windows; and of what came before, as many whole chunks as it was trained to remember."""
@@ -59,6 +67,7 @@ class Witness:
     def reset(self, seed: int) -> None:
         self._seed, self._step = seed, -1
         self._seen: deque[Observation] = deque(maxlen=self.model.history + (self.model.chunks - 1) * self.model.chunk)
+        self._done: deque[ndarray] = deque(maxlen=max(1, (self.model.chunks - 1) * self.model.chunk))
         self._session: Running | None = None
         self._stood, self._told = -1, ""
 
@@ -66,6 +75,11 @@ class Witness:
         self._check(observation)
         self._seen.append(observation)
         self._step += 1
+
+    def executed(self, action: Float32[ndarray, "A"]) -> None:
+        """What was executed at the control step whose observation was noted last: what the gate let through, not what was
+        decided."""
+        self._done.append(action)
 
     def situation(self, instruction: str, back: int = 0) -> tuple[Context, list[int]]:
         """What the model saw `back` steps ago (default: what it sees now), and the seed of the decision that is due."""
@@ -96,7 +110,7 @@ class Witness:
         return self._session
 
     def _happened(self, back: int) -> Given:
-        """What was seen in the chunk that ended `back` steps ago. What was executed nobody told."""
+        """What was seen and executed in the chunk that ended `back` steps ago."""
         camera, end = self.model.task_spec.cameras[0], len(self._seen) - 1 - back
         places = [end - self.model.chunk + offset for offset in self.model.offsets if offset <= self.model.chunk]
         if len(places) < len(self.model.offsets) or not places:
@@ -104,7 +118,19 @@ class Witness:
         frames = np.stack([self._seen[place]["frames"][camera] for place in places])
         others = {stream: as_given(name, [pick(self._seen[place], name) for place in places]).to(self._device)
                   for stream, name in self.model.outlooks.items()}
-        return Given(future=torch.from_numpy(frames).movedim(-1, -3)[None].float().to(self._device) / 255, others=others)
+        return Given(future=torch.from_numpy(frames).movedim(-1, -3)[None].float().to(self._device) / 255,
+                     action=self._chunk(back), others=others)
+
+    def _chunk(self, back: int) -> Tensor | None:
+        """The actions executed in the chunk that ended `back` steps ago; None where the model remembers none."""
+        last, done = len(self._done) - back, list(self._done)
+        if "action" not in self.model.remembers:
+            return None
+        if last < self.model.chunk:
+            raise SpecError("nobody told which actions were executed, and the model remembers them", where="action@past",
+                            expected=f"an action after each of {self.model.chunk} steps", got=max(0, last),
+                            fix="act through an Executor, or call executed(action) after each step")
+        return torch.from_numpy(np.stack(done[last - self.model.chunk : last]))[None].to(self._device)
 
     def _check(self, observation: Observation) -> None:
         spec = self.model.task_spec
@@ -138,10 +164,10 @@ class ModelPolicy(Witness):
                                fix="act with a recipe whose wiring answers it (wam list)")
         super().__init__(model)
         self.want = frozenset(want)
-        if untold := sorted(model.remembers - {"future", *model.outlooks}):
+        if untold := sorted(model.remembers - {"future", "action", *model.outlooks}):
             raise Unanswerable("this model remembers what a policy is not told", where=", ".join(f"{n}@past" for n in untold),
-                               expected="frames, and signals that are measured", got=", ".join(untold),
-                               fix="let its streams read future@past alone; or ask it through model.session, which can be told")
+                               expected="frames, actions, and signals that are measured", got=", ".join(untold),
+                               fix="let its streams read those alone; or ask it through model.session, which can be told")
 
     def decide(self, observation: Observation, instruction: str) -> Decision:
         start = time.perf_counter()

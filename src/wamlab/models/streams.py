@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..errors import SpecError
-from ..fields import LARGEST, listed, number, whole
+from ..fields import LARGEST, count, listed, number
 from ..parts.streams import Clock, Stream
 from ..parts.table import Table
 from ..parts.vocabulary import SEEN
@@ -83,12 +83,12 @@ class Streams:
 def checked(config: Streams) -> Streams:
     """The settings, if a model can be made of them. Raises SpecError naming the field."""
     for name, value in (("width", config.width), ("depth", config.depth), ("heads", config.heads)):
-        whole(f"Streams.{name}", value, 2**31)
+        count(f"Streams.{name}", value, 2**31)
     if not listed("Streams.offsets", config.offsets):
         raise SpecError("the future's frames have no place in time", where="Streams.offsets", expected="at least one",
                         got="none")
     for name, value in (("history", config.history), ("chunk", config.chunk), *(("offsets", one) for one in config.offsets)):
-        whole(f"Streams.{name}", value, MOST)
+        count(f"Streams.{name}", value, MOST)
     if list(config.offsets) != sorted({*config.offsets}):
         raise SpecError("the offsets are out of order", where="Streams.offsets", expected="ascending, each once",
                         got=config.offsets)
@@ -99,7 +99,7 @@ def checked(config: Streams) -> Streams:
         number(f"Streams.{name}", share, 0, 1)
     number("Streams.play_weight", config.play_weight, 0, LARGEST)
     if config.shift:
-        whole("Streams.shift", config.shift, PIXELS)
+        count("Streams.shift", config.shift, PIXELS)
     if config.skip is not None:
         number("Streams.skip", config.skip, -1, 1)
     _experts(config)

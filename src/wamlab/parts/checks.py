@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 from torch import nn
 
 from ..errors import SpecError
-from ..fields import choice
+from ..fields import choice, count
 from ..queries import Query
 from .streams import VIEWS, Clock, Node, Stream
 
@@ -19,8 +19,7 @@ WHERE = "Streams.reads"
 
 def check(table: Table) -> None:
     """Raises SpecError naming the stream and the fix."""
-    if not isinstance(table.chunks, int) or not 1 <= table.chunks <= 256:
-        raise SpecError("the number of chunks cannot be", where="Streams.chunks", expected="1 to 256", got=table.chunks)
+    count("Streams.chunks", table.chunks, 256)
     choice("Streams.clock", table.clock, get_args(Clock))
     known = [name for name in table.streams]
     for name, stream in table.streams.items():
@@ -69,6 +68,7 @@ def check(table: Table) -> None:
                             expected="a representation of what lies ahead", got=stream.holds,
                             fix="say ahead=True, if it can; or leave the process out")
     _conditions(table)
+    _unread(table)
     _networks(table)
     _answers_unseen(table)
     table.stages(table.generated)
@@ -97,6 +97,38 @@ def _conditions(table: Table) -> None:
             if other in table.generated:
                 raise SpecError(f"{name} reads what is generated", where=f"{WHERE}, {name}", got=key,
                                 expected="conditions read conditions only", fix=f"leave {key} out of its row")
+
+
+def _unread(table: Table) -> None:
+    """Words and rows that mean nothing: their writer meant something."""
+    read = {key for reader, keys in table.reads.items() for key in keys if key != reader}
+    for reader, keys in table.reads.items():
+        for key in keys:
+            name, _, view = key.partition("@")
+            if view in ("past", "noisy") and table.chunks == 1 and not table.streams[name].once:
+                raise SpecError(f"{reader} reads earlier chunks, and there is only one", where=f"{WHERE}, {reader}", got=key,
+                                expected="two or more chunks", fix="raise Streams.chunks, or leave the word out")
+            if view == "noisy" and table.solid(name):
+                raise SpecError(f"earlier chunks of {name} are read finished and as they stood, and only one is remembered",
+                                where=f"{WHERE}, {reader}", expected=f"{name}@past or {name}@noisy", got=f"{key}, and "
+                                f"{', '.join(sorted(table.words & {f'{name}@past', f'{name}@clean'}))}",
+                                fix=f"read {name}@past throughout, or {name}@noisy throughout")
+        name, _, view = reader.partition("@")
+        if view in ("past", "noisy") or (view and not _copied(table, name, view, read)):
+            raise SpecError(f"{reader} has a row, and nobody reads it" if view in ("clean", "hidden") else
+                            f"{reader} has no row of its own", where=f"{WHERE}, {reader}", got=reader,
+                            expected=f"a row of {name}" if view in ("past", "noisy") else f"a stream that reads {reader}",
+                            fix="leave the row out, or let a stream read it")
+    for name, stream in table.streams.items():
+        if stream.process is None and not any(key.partition("@")[0] == name for key in read):
+            raise SpecError(f"nobody reads {name}", where=f"Streams.streams, {name}", expected="a stream that reads it",
+                            got="no row with that word", fix=f"write {name!r} into the rows that are to read it")
+
+
+def _copied(table: Table, name: str, view: str, read: set[str]) -> bool:
+    """Whether others read a finished copy or the hidden states."""
+    words = {f"{name}@clean", f"{name}@past"} if view == "clean" else {f"{name}@{view}"}
+    return bool(words & {key for reader, keys in table.reads.items() if reader != f"{name}@{view}" for key in keys})
 
 
 def _networks(table: Table) -> None:

@@ -123,15 +123,21 @@ class Table:
 
     def closure(self, node: Node, network: int | None = None) -> frozenset[Node]:
         """`node` and everything that can change its tokens within one pass of a network (default: where it lives)."""
-        inside = frozenset(self.members[self.home(node) if network is None else network])
-        seen: set[Node] = set()
-        queue = [node]
-        while queue:
-            found = queue.pop()
-            if found not in seen:
-                seen.add(found)
-                queue += [more for more in self.read_by(found) if more in inside or self.streams[more.stream].taken == "place"]
-        return frozenset(seen)
+        home = self.home(node) if network is None else network
+        if (node, home) not in self._closures:
+            inside, seen, queue = frozenset(self.members[home]), set[Node](), [node]
+            while queue:
+                found = queue.pop()
+                if found not in seen:
+                    seen.add(found)
+                    queue += [more for more in self.read_by(found) if more in inside
+                              or self.streams[more.stream].taken == "place"]
+            self._closures[node, home] = frozenset(seen)
+        return self._closures[node, home]
+
+    @cached_property
+    def _closures(self) -> dict[tuple[Node, int], frozenset[Node]]:
+        return {}
 
     def directly(self, reader: str, read: str) -> bool:
         """Whether a stream reads another one of the same chunk as it stands."""

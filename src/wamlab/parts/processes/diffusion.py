@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ...fields import whole
+from ...fields import count
 from .continuous import MOST, Continuous, like
 
 
@@ -25,7 +25,7 @@ class Diffusion(Continuous):
     """DDIM steps at inference"""
 
     def __post_init__(self) -> None:
-        whole("Diffusion.steps", self.steps, MOST)
+        count("Diffusion.steps", self.steps, MOST)
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         return torch.rand(shape, generator=generator)

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, get_args
 import torch
 from torch import Tensor
 
-from ...fields import choice, number, whole
+from ...fields import choice, count, number
 from .continuous import MOST, Continuous, like
 
 Output = Literal["data", "velocity"]
@@ -33,7 +33,7 @@ class FlowMatching(Continuous):
     def __post_init__(self) -> None:
         choice("FlowMatching.predict", self.predict, get_args(Output))
         number("FlowMatching.power", self.power, 0, 100, "1 draws every level equally often", above=True)
-        whole("FlowMatching.steps", self.steps, MOST)
+        count("FlowMatching.steps", self.steps, MOST)
         number("FlowMatching.shift", self.shift, 0, 1000, "1 leaves the levels as they are", above=True)
 
     def shifted(self, level: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ...fields import number, whole
+from ...fields import count, number
 from .continuous import MOST, like
 from .discrete import HOT, Discrete, absent, drawn, surprise
 
@@ -38,7 +38,7 @@ class MaskedTokens(Discrete):
     """noise on the sureness by which codes are kept, falling to none at the last step; 0: strictly the surest"""
 
     def __post_init__(self) -> None:
-        whole("MaskedTokens.steps", self.steps, MOST)
+        count("MaskedTokens.steps", self.steps, MOST)
         number("MaskedTokens.temperature", self.temperature, 0, HOT)
         number("MaskedTokens.choice", self.choice, 0, HOT)
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from ...data.transforms import floors
-from ...fields import whole
+from ...fields import count
 from ...types import Batch
 from .base import Content, Moment, Site
 
@@ -29,7 +29,7 @@ class Bins:
     """bins per channel"""
 
     def __post_init__(self) -> None:
-        whole("Bins.count", self.count, 2**16)
+        count("Bins.count", self.count, 2**16)
 
     def build(self, site: Site) -> Content:
         return BinContent(self, site)

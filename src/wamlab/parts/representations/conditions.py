@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from ...fields import whole
+from ...fields import count
 from ...signals import FRAMES, STATE
 from ...types import Need
 from ..conditioning import FrameEncoder, hashed_words
@@ -84,7 +84,7 @@ class Registers:
     doing: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        whole("Registers.number", self.number, 1024)
+        count("Registers.number", self.number, 1024)
 
     def build(self, site: Site) -> Content:
         return RegistersContent(self)

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ...errors import SpecError
-from ...fields import whole
+from ...fields import count
 from ...types import Batch
 from ..optical_flow import optical_flow
 from .base import Content, Moment, Site
@@ -37,7 +37,7 @@ class FlowAction:
     doing: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        whole("FlowAction.numbers", self.numbers, 2 * GRID * GRID)
+        count("FlowAction.numbers", self.numbers, 2 * GRID * GRID)
 
     def build(self, site: Site) -> Content:
         return FlowActionContent(self, site)

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ...errors import SpecError
-from ...fields import whole
+from ...fields import count
 from ...signals import MODALITIES
 from ...types import Batch
 from ..conditioning import FrameEncoder
@@ -35,7 +35,7 @@ class Picture:
     doing: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        whole(f"Picture {self.name!r}, patch", self.patch, 1024)
+        count(f"Picture {self.name!r}, patch", self.patch, 1024)
 
     @property
     def title(self) -> str:

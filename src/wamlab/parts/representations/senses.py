@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...data.transforms import floors
 from ...errors import SpecError
-from ...fields import whole
+from ...fields import count
 from ...signals import MODALITIES, STATE
 from ...types import Batch, Need
 from .base import Content, Moment, Site
@@ -41,7 +41,7 @@ class Sense:
 
     def __post_init__(self) -> None:
         for size in self.shape:
-            whole(f"Sense {self.name!r}, shape", size, 4096)
+            count(f"Sense {self.name!r}, shape", size, 4096)
 
     @property
     def title(self) -> str:
