@@ -212,17 +212,18 @@ def pictures(branches: Mapping[str, Branches],
     """
     if not imagined:
         return {}, {}
-    model = next(iter(imagined))[0]
+    (model, _), first = next(iter(imagined.items()))
     rows: dict[str, list[ndarray]] = {"context": [], "true": [], "imagined": []}
-    for (name, task), futures in imagined.items():
-        if name == model:
-            truth = branches[task]
-            order = np.argsort([("contact", "near", "free").index(s) for s in truth.strata], kind="stable")[:SHOWN]
-            places = [truth.protocol.offsets.index(offset) for offset in futures.offsets]
-            rows["context"].append(truth.context_frames[order, -1])
-            rows["true"].append(truth.frames[order][:, :, places])
-            rows["imagined"].append(futures.frames[order])
-    facts = {"model": model, "actions": list(next(iter(branches.values())).protocol.actions)}
+    tasks: list[str] = []
+    for task, futures in ((task, futures) for (name, task), futures in imagined.items() if name == model):
+        truth = branches[task]
+        order = np.argsort([("contact", "near", "free").index(s) for s in truth.strata], kind="stable")[:SHOWN]
+        places = [truth.protocol.offsets.index(offset) for offset in futures.offsets]
+        tasks += [truth.spec.task] * len(order)
+        rows["context"].append(truth.context_frames[order, -1])
+        rows["true"].append(truth.frames[order][:, :, places])
+        rows["imagined"].append(futures.frames[order])
+    facts = {"model": model, "actions": list(truth.protocol.actions), "tasks": tasks, "offsets": list(first.offsets)}
     return {f"counterfactual/{key}": np.concatenate(value) for key, value in rows.items()}, facts
 
 

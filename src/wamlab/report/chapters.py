@@ -8,59 +8,34 @@ from pathlib import Path
 from typing import Any
 
 from ..data.store import EpisodeStore
-from ..errors import WamError
 from ..evaluate.log import FILE, EvalLog
 from ..reading import number
 from . import scores
 from .figures import curves
-from .films import film, pick
-from .media import beside, jpeg
 from .verdicts import verdicts
-from .view import Figure, Film, Section, Strip
-
-CONTEXTS, FILMS = 4, 12
+from .view import Figure, Films, Section, Table
 
 
-def films(log: EvalLog, folder: Path) -> Section:
-    """Films of successes and failures from every store whose episodes carry imagined frames."""
-    title = "Imagined against executed"
-    found: list[Film] = []
-    reasons = []
-    for name, place in log.episodes.items():
-        try:
-            store = EpisodeStore.open(folder / place)
-            found += [film(name.replace("/", " · "), episode) for episode in pick(store[i] for i in store.indices())]
-        except WamError as error:
-            reasons.append(f"{name}: {error.problem}")
-    if not found:
-        why = "; ".join(reasons) or "no model of this run kept imagined frames"
-        return Section("films", title, missing=f"unavailable: {why}")
-    return Section("films", title, "Left: what happened. Right: what the model had imagined for that moment, before it "
-                   "came (grey until the first imagined moment is due). Beside each film its decisions: the frame that the "
-                   "model saw, the frames that it imagined and, under each, the frame that came. Chosen by the order of the "
-                   "seeds: the first successes and the first failures.", films=found[:FILMS])
+def films(found: Films) -> Section:
+    """The films at the pace of the robot's steps; their decisions one at a time stand first on the page."""
+    return Section("films", "Imagined against executed", "Left: what happened. Right: what the model had imagined for that "
+                   "moment, before it came (grey until the first imagined moment is due). Chosen by the order of the seeds: "
+                   "the first successes and the first failures.", films=found.films, missing=found.missing)
 
 
-def counterfactual(log: EvalLog, folder: Path) -> Section:
-    """From one exact state several actions: imagined frames above the true ones."""
-    title = "Same state, different actions"
-    names = ("context", "true", "imagined")
-    missing = [name for name in names if f"counterfactual/{name}" not in log.arrays]
-    if missing:
-        return Section("counterfactual", title, missing="unavailable: the log holds no counterfactual branches")
-    context, true, imagined = (log.arrays[f"counterfactual/{name}"] for name in names)
-    facts = log.provenance.get("counterfactual", {})
-    actions = facts.get("actions", [f"action {k + 1}" for k in range(true.shape[1])])
-    strips = []
-    for now, branches, dreams in list(zip(context, true, imagined, strict=True))[:CONTEXTS]:
-        ahead = branches.shape[1]
-        columns = ["now", *(label if f == 0 else "" for label in actions for f in range(ahead))]
-        rows = [(label, jpeg(beside([now, *(beside(list(film), gap=0) for film in films)])))
-                for label, films in (("imagined", dreams), ("true", branches))]
-        strips.append(Strip(columns, rows, f"Outcomes of {len(actions)} actions from one state: imagined above, true below"))
-    return Section("counterfactual", title, "The simulator is put back into exactly the same state and another action is "
-                   "tried; the model imagines each. Where the upper row changes from action to action as the lower one does, "
-                   "the imagination follows the action.", strips=strips)
+def about(log: EvalLog) -> Section:
+    """What was run, in sentences; each stands only if the log knows its facts."""
+    facts = log.provenance
+    tasks = sorted({score.task for score in log.scores if score.metric == "success"})
+    starts = max((score.n for score in log.scores if score.metric == "success"), default=0)
+    told = [f"Models were trained on demonstrations and then ran in closed loop, from {starts} new starts each, on "
+            f"{', '.join(tasks)}."] if tasks else []
+    described: Mapping[str, Any] = facts.get("models", {})
+    rows = [[name, value if isinstance(value, str) else value.get("what", "")] for name, value in described.items()]
+    goals = [f"{task.rpartition('/')[2]}: {how}" for task, how in facts.get("goal", {}).items() if how]
+    told += [f"How a policy can know the goal: {'; '.join(goals)}."] if goals else []
+    return Section("about", "What was run", " ".join(told), tables=[Table(["model", "what it is"], rows)] if rows else [],
+                   missing="" if told or rows else "unavailable: the log does not say what was run")
 
 
 def training(log: EvalLog, folder: Path) -> Section:
@@ -123,20 +98,20 @@ CAUSAL_TOO = ("cc.robot.gain", "cc.object.gain", "cc.robot.leakage", "cc.object.
 IMAGES = ("psnr.changed", "psnr", "ssim.changed", "ssim", "branch.psnr.changed")
 
 
-def chapters(log: EvalLog, folder: Path) -> Sequence[Section]:
-    """The page from top to bottom."""
+def chapters(log: EvalLog, folder: Path, shown: Films) -> Sequence[Section]:
+    """Everything that was measured, from top to bottom."""
     ceilings = scores.ceilings(log, CAUSAL)
     more = scores.further(log, (*scores.HEADLINE, *CAUSAL, *CAUSAL_TOO, *IMAGES, *ceilings))
     return (
+        about(log),
         scores.headline(log),
         verdicts(log),
-        counterfactual(log, folder),
         scores.measured(log, "causal", "Does the future follow the action, and the action the future?",
                         "Dots: trained models with 95 % intervals. Dashed lines: models and policies that are known to be "
                         "right, trivial or wrong, run through the same code. A number is worth something only where it stands "
                         "clear of them.", CAUSAL, CAUSAL_TOO),
         scores.success(log),
-        films(log, folder),
+        films(shown),
         scores.measured(log, "images", "How close are the imagined frames?",
                         "Against copying the last frame, which is hard to beat where nothing moves: therefore also over the "
                         "pixels that change.", IMAGES),

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
 from ..data.instructions import spoken
+from ..data.store import EpisodeStore
+from ..errors import WamError
+from ..evaluate.log import EvalLog
 from ..types import Episode, Imagined
 from .media import beside, jpeg, mp4, png
-from .view import Film, Strip
+from .scores import place
+from .view import Ahead, Decisions, Film, Films
+from .words import listed
 
 FPS = 8.0
 """pictures a second: slower than the robot, so that an eye can compare"""
 GREY = 128
+FILMS = 12
+"""films of a page at most, shared evenly; of every model and task that imagines there is one"""
 
 
 def imagines(episode: Episode) -> bool:
@@ -50,31 +58,43 @@ def foreseen(episode: Episode) -> UInt8[ndarray, "T1 h w 3"]:
     return np.stack(frames)
 
 
-def decisions(episode: Episode, most: int = 40) -> Strip:
-    """Per decision: what it saw, then for each pictured moment what it imagined and what happened."""
+def sheet(frames: Sequence[UInt8[ndarray, "h w 3"]]) -> str:
+    """Frames of decisions next to each other, as a data URI."""
+    return jpeg(beside(frames, gap=0))
+
+
+def decisions(episode: Episode, hertz: float | None = None, most: int = 40) -> Decisions:
+    """Per decision: what it saw, then for each pictured moment what it imagined and what happened (grey beyond the end).
+
+    Args:
+        hertz: control steps a second, to say moments in seconds too.
+        most: decisions that are kept; of more, as many are chosen evenly.
+    """
     chosen = thoughts(episode)
     chosen = [chosen[i] for i in np.unique(np.linspace(0, len(chosen) - 1, min(most, len(chosen))).round().astype(int))]
     real = executed(episode)
-    rows = [("now", [real[thought.step] for thought in chosen])]
+    ahead = []
     for number, offset in enumerate(chosen[0].offsets):
-        ahead = f"in {offset} step" + "s" * (offset > 1)
-        rows.append((f"imagined {ahead}", [thought.frames[number] for thought in chosen if thought.frames is not None]))
-        rows.append((f"happened {ahead}", [real[thought.step + offset] if thought.step + offset < len(real)
-                                           else np.full_like(real[0], GREY) for thought in chosen]))
-    pictures = [(label, jpeg(beside(frames, gap=0))) for label, frames in rows]
-    return Strip([f"step {thought.step}" for thought in chosen], pictures,
-                 f"{len(chosen)} decisions of one episode: the frame seen, the frames imagined and the frames that followed")
+        over = sum(thought.step + offset < len(real) for thought in chosen)
+        came = [real[thought.step + offset] for thought in chosen[:over]] + [np.full_like(real[0], GREY)] * (len(chosen) - over)
+        ahead.append(Ahead(f"in {offset} step" + "s" * (offset > 1),
+                           sheet([thought.frames[number] for thought in chosen if thought.frames is not None]), sheet(came),
+                           over, f"{offset / hertz:.2g} s" if hertz else ""))
+    height, width = real.shape[1:3]
+    return Decisions([thought.step for thought in chosen], sheet([real[thought.step] for thought in chosen]), ahead,
+                     width / height, f"{len(chosen)} decisions of one episode: the frame seen, the frames imagined and the "
+                     "frames that followed")
 
 
-def film(title: str, episode: Episode) -> Film:
-    """Left what happened, right what had been imagined for that moment."""
+def film(group: str, episode: Episode, hertz: float | None = None) -> Film:
+    """The decisions of an episode, and its film: left what happened, right what had been imagined for that moment."""
     both = beside([executed(episode), foreseen(episode)])
     both = np.concatenate([both, both[-1:].repeat(int(FPS), axis=0)])
     outcome = "not known whether solved" if not episode.outcome_known else "solved" if episode.solved else "not solved"
     first = int(np.argmax(episode.success[1:])) + 1 if episode.solved else len(episode)
-    return Film(title, episode.solved, mp4(both, FPS), png(both[len(both) // 2]),
+    return Film(group, outcome, mp4(both, FPS), png(both[len(both) // 2]),
                 f"Film of an episode of {episode.task}, {outcome}: left the executed frames, right the imagined ones",
-                decisions(episode), f"{outcome} after {first} steps; “{spoken(episode.instructions)}”")
+                decisions(episode, hertz), first, spoken(episode.instructions))
 
 
 def pick(episodes: Iterable[Episode], successes: int = 2, failures: int = 2) -> list[Episode]:
@@ -90,3 +110,34 @@ def pick(episodes: Iterable[Episode], successes: int = 2, failures: int = 2) -> 
         if len(good) == successes and len(bad) == failures:
             break
     return good + bad
+
+
+def share(episodes: Sequence[Episode], room: int) -> list[Episode]:
+    """As many of them as there is room for, half of them successes where there are; in the same order."""
+    good, bad = [e for e in episodes if e.solved], [e for e in episodes if not e.solved]
+    return [*good[:max(room - room // 2, room - len(bad))], *bad[:max(room // 2, room - len(good))]]
+
+
+def films(log: EvalLog, folder: Path) -> Films:
+    """Successes and failures from every store whose episodes carry imagined frames; of the others, why there is no film."""
+    found: list[tuple[str, float, list[Episode]]] = []
+    silent, reasons = [], []
+    for name, where in log.episodes.items():
+        model, _, task = name.partition("/")
+        group = " on ".join(part for part in (model, place(log, task)) if part)
+        try:
+            store = EpisodeStore.open(folder / where)
+            chosen = pick(store[i] for i in store.indices())
+        except WamError as error:
+            reasons.append(f"{name}: {error.problem}")
+            continue
+        if chosen:
+            found.append((group, store.task_spec.control_hz, chosen))
+        else:
+            silent.append(model)
+    if not found and not reasons:
+        return Films(missing="unavailable: no model of this run kept imagined frames")
+    reasons += [f"no imagined frames were kept of {listed(list(dict.fromkeys(silent)))}"] if silent else []
+    room = max(1, FILMS // max(1, len(found)))
+    made = [film(group, one, hertz) for group, hertz, episodes in found for one in share(episodes, room)]
+    return Films(made, f"unavailable: {'; '.join(reasons)}" if reasons else "")

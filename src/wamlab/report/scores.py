@@ -237,5 +237,5 @@ def everything(log: EvalLog) -> Section:
     ordered = sorted(log.scores, key=lambda s: (is_quiet(s.model), *s.key))
     rows = [[plain_name(s.model), s.task, s.metric, amount(s) if s.value is not None else f"unavailable: {s.unavailable}",
              str(s.n or ""), s.note] for s in ordered]
-    return Section("scores", "Every number", folded=True, tables=[
+    return Section("scores", "Every number", tables=[
         Table(["model", "task", "measure", "value", "n", "note"], rows, [is_quiet(s.model) for s in ordered])])

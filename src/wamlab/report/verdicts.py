@@ -7,13 +7,15 @@ from ..evaluate.log import EvalLog
 from .scores import place
 from .view import Section, Table
 
+OPEN = "there is too little evidence to say"
 MEANS = {
-    "imagines and follows it": "its future is true to what happens, and its actions follow from it",
-    "imagines but acts on its own": "its future is true, but what it does does not follow from it",
-    "decorative future": "it shows a future that neither follows the action nor fits the episode",
+    "imagines and follows it": "it imagines what then happens, and acts on what it imagines",
+    "imagines but acts on its own": "it imagines what then happens, but does not act on it",
+    "decorative future": "it shows a future that neither follows its action nor fits what happens",
     "no future at test time": "it acts without imagining",
-    "not enough evidence": "the intervals do not carry any of the other verdicts",
+    "not enough evidence": f"{OPEN} whether it imagines what then happens, and acts on it",
 }
+"""verdicts as a reader says them who has never seen them"""
 
 
 def verdicts(log: EvalLog) -> Section:

@@ -25,32 +25,93 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Strip:
-    """A film strip: one wide picture per row, cut into equal columns."""
+class Ahead:
+    """What was imagined for so many steps ahead, and what came: sheets with a frame per decision."""
 
-    columns: Sequence[str]
-    rows: Sequence[tuple[str, str]]
-    """label and data URI of a picture that is len(columns) frames wide"""
+    when: str
+    imagined: str
+    happened: str
+    over: int
+    """the first decision at which the episode ends before that moment"""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """The decisions of one episode as sheets: data URIs of pictures that are one frame per decision wide."""
+
+    steps: Sequence[int]
+    now: str
+    ahead: Sequence[Ahead]
+    ratio: float
+    """width of a frame over its height"""
     alt: str
 
 
 @dataclass(frozen=True)
 class Film:
-    """A film of one episode with the strip of its decisions."""
+    """One episode: its decisions one at a time, and as a film."""
 
-    title: str
-    good: bool
-    """whether the task was solved"""
+    group: str
+    """model and task"""
+    outcome: str
+    """solved, not solved, or not known whether solved"""
     uri: str
     poster: str
     alt: str
-    strip: Strip
-    note: str = ""
+    decisions: Decisions
+    steps: int
+    """until it was solved, else until it ended"""
+    said: str = ""
+    """the instruction"""
+
+    @property
+    def note(self) -> str:
+        return f"{self.outcome} after {self.steps} steps; “{self.said}”"
+
+
+@dataclass(frozen=True)
+class Films:
+    """What was imagined beside what happened; `missing` says why there is nothing to show."""
+
+    films: Sequence[Film] = ()
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One action from a saved state: sheets of its imagined and its true frames, one frame per step ahead."""
+
+    label: str
+    name: str
+    imagined: str
+    true: str
+
+
+@dataclass(frozen=True)
+class Fan:
+    """One saved state and what several actions lead to."""
+
+    title: str
+    now: str
+    branches: Sequence[Branch]
+    ahead: Sequence[str]
+    ratio: float
+    """width of a frame over its height"""
+
+
+@dataclass(frozen=True)
+class Fans:
+    """Fans of one model; `missing` says why there are none."""
+
+    fans: Sequence[Fan] = ()
+    model: str = ""
+    missing: str = ""
 
 
 @dataclass(frozen=True)
 class Section:
-    """One chapter of the page; `missing` says why there is nothing to show."""
+    """One chapter of the page, closed until the reader opens it; `missing` says why there is nothing to show."""
 
     anchor: str
     title: str
@@ -58,9 +119,6 @@ class Section:
     figures: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
     films: Sequence[Film] = ()
-    strips: Sequence[Strip] = ()
     listing: str = ""
     """text set as code"""
     missing: str = ""
-    folded: bool = False
-    """closed until the reader opens it"""

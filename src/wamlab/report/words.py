@@ -46,3 +46,8 @@ def of_child(children: Mapping[str, str], name: str) -> str:
         if re.fullmatch(re.sub(r"<\w+>", r"[^.]+", pattern), name):
             return meaning
     return ", ".join(children.get(part, part) for part in name.split("."))
+
+
+def listed(names: Sequence[str]) -> str:
+    """"a, b and c"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ...errors import DataError
+from ...reading import table
 from ..ask.manifest import NO_FUTURE, Capability
 from ..ask.protocol import VERSION, Terms
 from ..log import EvalLog, Score
@@ -62,15 +64,34 @@ def card_of(model: str, task: str, scores: Iterable[Score], capabilities: Sequen
 
 def from_log(log: EvalLog) -> tuple[Card, ...]:
     """The cards in a log: one per model that has capabilities in its provenance, and task. Without a word about what its
-    evidence lacks, none speaks for a model."""
-    abilities: Mapping[str, Any] = log.provenance.get("capabilities", {})
-    terms: Mapping[str, Any] = log.provenance.get("protocol", {})
-    lacking: Mapping[str, Sequence[str]] = log.provenance.get(LACKING, {})
+    evidence lacks, none speaks for a model.
+
+    Raises:
+        DataError: if what the log says of capabilities, terms or evidence is not of their kind.
+    """
+    abilities, terms, lacking = (table(log.provenance.get(name, {}), f"the log's provenance, {name}")
+                                 for name in ("capabilities", "protocol", LACKING))
     names = list(abilities) or list(dict.fromkeys(s.model for s in log.scores if s.metric == "success" and "/" not in s.model))
     tasks = list(dict.fromkeys(s.task for s in log.scores if s.model in names))
-    return tuple(card_of(name, task, log.scores, [Capability(**c) for c in abilities.get(name, ())],
-                         Terms.from_json(terms[task]) if task in terms else None,
-                         tuple(lacking.get(f"{name}/{task}", (NOT_LOOKED_AT,)))) for name in names for task in tasks)
+    return tuple(card_of(name, task, log.scores, capabilities_of(abilities.get(name, [])),
+                         Terms.from_json(table(terms[task], "protocol")) if task in terms else None,
+                         missing_of(lacking.get(f"{name}/{task}", [NOT_LOOKED_AT]))) for name in names for task in tasks)
+
+
+def capabilities_of(said: Any) -> list[Capability]:
+    """A model's capabilities from JSON values."""
+    try:
+        return [Capability(str(one["name"]), one["available"] is True, str(one["why"])) for one in said]
+    except (KeyError, TypeError) as error:
+        raise DataError("a model's capabilities cannot be read", where="capabilities",
+                        expected="name, available and why of each", got=f"{type(error).__name__}: {error}") from error
+
+
+def missing_of(said: Any) -> tuple[str, ...]:
+    """What the evidence lacks, from JSON values."""
+    if not isinstance(said, list | tuple):
+        raise DataError("what the evidence lacks cannot be read", where=LACKING, expected="a list", got=type(said).__name__)
+    return tuple(map(str, said))
 
 
 def imagines(scores: Sequence[Score], capabilities: Sequence[Capability] = ()) -> bool:
