@@ -15,8 +15,10 @@ from toyworld import SPEC, effects
 from wamlab.cli import main
 from wamlab.evaluate.ask.protocol import Terms
 from wamlab.evaluate.ask.rollout import held_out, rollout
+from wamlab.evaluate.card.degree import degree
+from wamlab.evaluate.card.verdict import decide, says_nothing
 from wamlab.evaluate.conformance.saboteurs import sabotage
-from wamlab.evaluate.log import EvalLog
+from wamlab.evaluate.log import EvalLog, Score
 from wamlab.evaluate.metrics import Evidence
 from wamlab.evaluate.records import reading, writing
 from wamlab.job.cards import Asking, cards
@@ -58,6 +60,26 @@ def test_verdict_from_records_alone(name, words, tmp_path, capsys):
     writing.save(tmp_path / "r.jsonl", terms, Evidence(name, SPEC, effects=made), imagines=False)
     _, said = call(capsys, "card", "--from", tmp_path / "r.jsonl", "--json")
     assert json.loads(said.out)[0]["verdict"]["words"] == "no future at test time"
+
+
+@pytest.mark.parametrize(("value", "low", "ceiling", "word"), [
+    (0.95, 0.9, 0.95, "closely: 0.95 of 0.95 that the readout reaches, at least 95 %"),
+    (0.8, 0.7, None, "largely: 0.80, at least 70 %"),
+    (0.8, 0.7, 0.9, "closely"), (0.8, 0.2, 0.9, "faintly"), (0.5, 0.3, 0.9, "partly"), (0.11, 0.05, 0.9, ""),
+    (-0.5, -0.9, 0.9, ""), (0.9, None, 0.9, ""), (0.3, 0.2, 0.0, "")])
+def test_the_word_never_says_more_than_the_interval(value, low, ceiling, word):
+    def score(metric, value, low):
+        return Score("m", "t", metric, value, low, low and value + 0.05, n=24)
+
+    found = {"cc.robot": score("cc.robot", value, low)} | ({} if ceiling is None else {
+        "cc.robot.ceiling": score("cc.robot.ceiling", ceiling, ceiling)})
+    told = degree("cc.robot", found)
+    assert told.startswith(word) and bool(told) == bool(word)
+    enough = low is not None and not says_nothing(found["cc.robot"], found)
+    verdict = decide(found.values(), imagines=True)
+    assert len(verdict.degrees) == (bool(word) and enough and verdict.words != "decorative future")
+    blind = {**found, "cc.robot.r2": score("cc.robot.r2", -0.3, -0.4)}
+    assert decide(blind.values(), imagines=True).degrees == ()
 
 
 def test_power(capsys):

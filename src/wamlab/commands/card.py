@@ -80,8 +80,8 @@ class Command:
             say(f"page: {page}")
         for card in cards:
             say("", f"{card.model} on {card.task}: {card.verdict.words.upper()}")
-            for reason in card.verdict.reasons:
-                say(f"  {reason}")
+            for line in (*card.verdict.degrees, *card.verdict.reasons):
+                say(f"  {line}")
             for capability in card.capabilities:
                 say(f"  {capability.name:<8}{'' if capability.available else 'unavailable: '}{capability.why}")
             names = [s.metric for s in card.scores] if self.all else [*HEADLINES, *SIBLINGS]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..log import Score
+from .degree import degree
 
 Words = Literal["imagines and follows it", "imagines but acts on its own", "decorative future", "no future at test time",
                 "not enough evidence"]
@@ -35,6 +36,8 @@ class Verdict:
 
     words: Words
     reasons: tuple[str, ...]
+    degrees: tuple[str, ...] = ()
+    """how true, and how closely followed, where that is known; see `degree`"""
 
 
 def decide(scores: Iterable[Score], imagines: bool, lacking: Sequence[str] = ()) -> Verdict:
@@ -54,11 +57,14 @@ def decide(scores: Iterable[Score], imagines: bool, lacking: Sequence[str] = ())
     reasons = (*why_true, *phantoms, *(why for why in why_follows if why not in why_true))
     if true == "no":
         return Verdict("decorative future", reasons)
+    degrees = tuple(f"{wanted[name]} {told}" for wanted in (TRUE, FOLLOWED) for name in wanted if name in found
+                    and not says_nothing(found[name], found) and not worse_than_blind(found[name], found)
+                    and (told := degree(name, found)))
     if true == "yes" and not phantoms and follows != "unknown":
         if lacking:
-            return Verdict("not enough evidence", (*reasons, *lacking))
-        return Verdict("imagines and follows it" if follows == "yes" else "imagines but acts on its own", reasons)
-    return Verdict("not enough evidence", reasons)
+            return Verdict("not enough evidence", (*reasons, *lacking), degrees)
+        return Verdict("imagines and follows it" if follows == "yes" else "imagines but acts on its own", reasons, degrees)
+    return Verdict("not enough evidence", reasons, degrees)
 
 
 def is_true(found: Mapping[str, Score]) -> tuple[Vote, tuple[str, ...]]:
