@@ -8,8 +8,7 @@ earlier steps; against plain causal order, on plate-slide, whole chunks executed
 2602.15922): levels of frames and action drawn apart should save most of what one step of sampling costs a model of one shared
 level. *write-back* (DreamZero): after each chunk what really happened takes the place of what was imagined; against going on
 with the imagination for four chunks. All act in closed loop from the same held-out starts; the imagination of the third is
-also held against what its own actions led to. In the second and third, what is seen now is told in the first chunk alone: later
-ones know it from the frames remembered.
+also held against what its own actions led to.
 
 A claim is *reproduced* where the interval over all pairs of (seed, start) lies on its side of zero and no seed points away,
 *not reproduced here* where it lies on the other side or within ten points of zero on both, else *inconclusive*. Trainings and
@@ -74,15 +73,6 @@ def alone(made: Recipe, name: str) -> Recipe:
         key: {"action": getattr(settings, key)["action"]} for key in ("streams", "reads")}))
 
 
-def by_memory(made: Recipe) -> Recipe:
-    """After the first chunk all that is seen are the frames remembered."""
-    settings = streams(made)
-    told = {key: value for key, value in settings.streams.items() if key != "context"}
-    reads = {key: value for key, value in settings.reads.items() if key != "context"}
-    return replace(made, model=replace(settings, streams=told, reads=reads))
-
-
-remembering, flash = by_memory(dreamzero), by_memory(dreamzero_flash)
 step = alone(world_vla, "world_vla_step")
 causal = alone(changed(world_vla, "action", within="causal"), "world_vla_causal")
 
@@ -151,11 +141,11 @@ Asked = Callable[[WorldActionModel, str, int], dict[str, Any]]
 ARMS: dict[str, tuple[Recipe, Asked]] = {
     "mask: step": (step, whole_chunks),
     "mask: causal": (causal, whole_chunks),
-    "one step: flash": (flash, in_batches),
-    "one step: shared": (remembering, lambda model, task, starts: in_batches(in_one_step(model, remembering), task, starts)),
-    "one step: shared, five steps": (remembering, in_batches),
-    "write-back: reality": (remembering, partial(one_by_one, ModelPolicy)),
-    "write-back: imagination": (remembering, partial(one_by_one, Dreaming)),
+    "one step: flash": (dreamzero_flash, in_batches),
+    "one step: shared": (dreamzero, lambda model, task, starts: in_batches(in_one_step(model, dreamzero), task, starts)),
+    "one step: shared, five steps": (dreamzero, in_batches),
+    "write-back: reality": (dreamzero, partial(one_by_one, ModelPolicy)),
+    "write-back: imagination": (dreamzero, partial(one_by_one, Dreaming)),
 }
 CLAIMS = {"mask": ("mask: step", "mask: causal"), "one step": ("one step: flash", "one step: shared"),
           "write-back": ("write-back: reality", "write-back: imagination")}

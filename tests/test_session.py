@@ -198,8 +198,7 @@ def test_written_nodes_are_those_that_others_read():
     with torch.inference_mode():
         session = Session(model, parts[0].context)
         session.observe(parts[1].context, happened(parts[0]))
-    assert {node for node in session.memories[0].slots if node.chunk == 0} == {
-        Node("future", "clean", 0), Node("state", "", 0), Node("context", "", 0)}
+    assert {node for node in session.memories[0].slots if node.chunk == 0} == {Node("future", "clean", 0), Node("state", "", 0)}
 
 
 @pytest.mark.parametrize("name", LONG)

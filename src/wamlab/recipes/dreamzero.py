@@ -2,23 +2,21 @@
 
     wam train dreamzero --data data/drawer --out checkpoints/dreamzero
 
-Earlier chunks are read as finished frames only, never as actions; what is seen now is told anew in each. "flash" draws the two
-levels apart, the frames' mostly near noise, so that one step from noise to an action is what it was trained on.
+Earlier chunks are read as finished frames only, never as actions. "flash" draws the two levels apart, the frames' mostly near
+noise, so that one step from noise to an action is what it was trained on.
 """
 
 from dataclasses import replace
 
 from ..models.streams import Streams
 from ..parts.processes import FlowMatching
-from ..parts.representations import Seen
-from ..parts.vocabulary import CONDITIONS, actions, frames, given, state
+from ..parts.vocabulary import CONDITIONS, actions, frames, state
 from ..recipe import Recipe, Training
 
 JOINT = (*CONDITIONS, "future", "action", "future@past")
 CHAIN = Streams(
-    streams={"state": state(once=False), "context": given(Seen(), once=False), "future": frames(), "action": actions()},
-    chunks=4, clock="shared",
-    reads={"state": ("state",), "context": ("context",), "future@clean": ("text", "context", "future@clean", "future@past"),
+    streams={"state": state(once=False), "future": frames(), "action": actions()}, chunks=4, clock="shared",
+    reads={"state": ("state",), "future@clean": ("text", "context", "future@clean", "future@past"),
            "future": JOINT, "action": JOINT})
 
 dreamzero = Recipe(
@@ -26,10 +24,9 @@ dreamzero = Recipe(
     summary="joint, autoregressive over chunks: reads finished frames of earlier chunks, imagined or real",
     paper="DreamZero (arXiv 2602.15922)",
     differs="two frames of 16 tokens a chunk instead of 2 latent frames of 880; data prediction with 5 steps instead of 16 of "
-            "UniPC; no guidance; trained from nothing instead of from a video model of 14 billion weights; what "
-            "is seen now is also read through an encoder of its own",
+            "UniPC; no guidance; trained from nothing instead of from a video model of 14 billion weights",
     model=CHAIN,
-    training=Training(batch_size=8),  # a window is four chunks: as many tokens as a batch of 32
+    training=Training(batch_size=8, steps=2400),  # a window is four chunks, as many tokens as a batch of 32; but of one episode
 )
 
 dreamzero_flash = replace(
