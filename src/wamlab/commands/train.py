@@ -32,6 +32,7 @@ class Command:
       wam train uwm --data data/drawer --out checkpoints/uwm
       wam train uwm --data data/drawer data/plate --out checkpoints/both --seed 1
       wam train uwm --data data/drawer data/video --mix 0:0,1 0.4:1,1 --out checkpoints/video_first
+      wam train uwm --data data/sweep --from checkpoints/both/model --steps 400 --out checkpoints/sweep
       wam train my_wam.py --data data/mine --out checkpoints/mine --size debug
     """
 
@@ -43,6 +44,8 @@ class Command:
     """folder of this training; the finished model lies in its subfolder model"""
     size: Size = "small"
     """debug: seconds, learns nothing much; small: minutes on a laptop; base: for a GPU"""
+    start: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    """folder of a trained model to begin with: what of it means the same here is taken over, the rest is named"""
     steps: Count | None = None
     """optimiser steps, in place of the recipe's"""
     mix: tuple[str, ...] = ()
@@ -61,6 +64,7 @@ class Command:
         from ..data.store import EpisodeStore
         from ..learn.checkpoint import load_model, read_header
         from ..learn.diagnosis import told
+        from ..learn.start import told as begun
         from ..learn.train import train
 
         recipe = load(self.recipe).sized(self.size)
@@ -70,7 +74,7 @@ class Command:
         mixture = Mixture.parse(self.mix, self.temperature) if self.mix or self.temperature != 1 else None
         with progress(f"train {recipe.name}") as tick:
             model = train(recipe, stores, self.out, seed=self.seed, mixture=mixture,
-                          mixed_renderers=self.mixed_renderers, progress=tick)
+                          mixed_renderers=self.mixed_renderers, progress=tick, begin=self.start)
         header = read_header(model)
         seen = header.get("sources", [])
         if self.json:
@@ -78,6 +82,8 @@ class Command:
                         "sources": seen, "diagnosis": header.get("diagnosis", {})})
         else:
             say(f"trained {recipe.name}: {model}")
+            if header.get("start"):
+                say(f"  {begun(header['start'])}")
             for part in seen:
                 say(f"  {part['source']}, {part['part']}: {part['windows']} windows seen {part['epochs']:.2f} times")
             say(*(f"  {line}" for line in told(header)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -29,30 +29,38 @@ def long_enough(model: WorldActionModel, windows: Windows) -> None:
                         got=f"at most {longest}", fix=f"chunks={max(1, (longest - 1) // model.chunk + 1)}, or longer episodes")
 
 
-def prepare(model: WorldActionModel, windows: Windows, sources: Sequence[Source],
-            device: torch.device) -> dict[str, dict[str, list[float]] | None]:
+def prepare(model: WorldActionModel, windows: Windows, sources: Sequence[Source], device: torch.device,
+            settle: Callable[[], None] = lambda: None) -> dict[str, dict[str, list[float]] | None]:
     """Set the model's normalisation, and return what was measured of "action" and "state". Where there is a codec, which has
-    been learned by now: freeze and whiten it, encode every frame once, and set the scale of the future."""
+    been learned by now: freeze and whiten it, encode every frame once, and set the scale of the future.
+
+    Args:
+        settle: called whenever something was measured: puts back what is not to be measured anew.
+    """
     imitable = np.concatenate([source.imitated for source in sources])
     others = np.concatenate([source.others for source in sources])
     even = np.unique(np.linspace(0, len(imitable) - 1, 4096).astype(int))
     known = np.argsort(~windows.has_action[others], kind="stable")[:4096]  # unknown actions last
     sample = windows.batch(imitable[even] if len(imitable) else others[known]).to(device)
     model.fit(sample.action[sample.action_mask], sample.context.state[sample.context.known].flatten(0, 1))
+    settle()
     if model.codec is not None:
-        _freeze(model, model.codec, windows, device)
+        _freeze(model, model.codec, windows, device, settle)
     if model.needs:
         model.fit_signals(windows.batch(np.unique(np.linspace(0, len(windows) - 1, 1024).astype(int))).to(device))
+        settle()
     every = windows.batch(np.unique(np.linspace(0, len(windows) - 1, 4096).astype(int)), frames=False)  # play included
     return {"action": statistics(every.action[every.action_mask].numpy()),
             "state": statistics(every.context.state[every.context.known].flatten(0, 1).numpy())}
 
 
 @torch.no_grad()
-def _freeze(model: WorldActionModel, codec: Codec, windows: Windows, device: torch.device) -> None:
+def _freeze(model: WorldActionModel, codec: Codec, windows: Windows, device: torch.device,
+            settle: Callable[[], None]) -> None:
     codec.requires_grad_(False)
     sample = windows.batch(np.unique(np.linspace(0, len(windows) - 1, 2048).astype(int))).to(device)
     codec.fit(torch.cat([frames_of(sample, camera)[:, 0][:512] for camera in model.filmed]).float() / 255)
+    settle()
     model.latents = latents_of(model, codec, windows, device)
     if "" not in model.latents:
         return
@@ -63,6 +71,7 @@ def _freeze(model: WorldActionModel, codec: Codec, windows: Windows, device: tor
     model.fit_motion(latents, sample.action[whole][known], states[:, 1:] - states[:, :1])
     some = torch.where(whole)[0][:: max(1, int(whole.sum()) // 256)]
     model.fit_frames(sample.context.frames[some, -1].float() / 255, sample.future[some].float() / 255)
+    settle()
 
 
 def frames_of(batch: Batch, camera: str) -> UInt8[Tensor, "N S C h w"]:

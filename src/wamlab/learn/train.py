@@ -32,6 +32,7 @@ from . import checkpoint
 from .diagnosis import action_ratio
 from .optimise import Fit, one_training
 from .prepare import frames_of, latents_of, long_enough, prepare
+from .start import start
 
 Progress = Callable[[int, int], None]
 
@@ -40,7 +41,8 @@ class Trainer:
     """Trains one recipe on some stores into a folder: first the representation, then the model."""
 
     def __init__(self, recipe: Recipe, stores: Sequence[EpisodeStore], out: Path, seed: int, device: str = "cpu",
-                 mixture: Mixture | None = None, mixed: bool = False, episodes: Sequence[Sequence[int]] | None = None):
+                 mixture: Mixture | None = None, mixed: bool = False, episodes: Sequence[Sequence[int]] | None = None,
+                 begin: Path | None = None):
         self.recipe, self.out, self.seed, self.device, self.mixture = recipe, out, seed, torch.device(device), mixture
         if not stores or not any(len(store) for store in stores):
             raise WamError("there is nothing to train on", where=out, expected="at least one episode", got="none",
@@ -48,6 +50,7 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.model = recipe.model.build(common_spec(stores, mixed)).to(self.device)
+        self.begin = None if begin is None else start(self.model, begin)
         kept, held = split(stores, held_out=0.05, episodes=episodes)
         cut = partial(Windows, stores, history=self.model.history, chunk=self.model.chunk, offsets=self.model.offsets,
                       chunks=self.model.chunks, allow_mixed_renderers=mixed, needs=self.model.needs)
@@ -109,7 +112,10 @@ class Trainer:
             self.drop_steps()
             return final
         codec, (stage, step, tensors) = self.model.codec, self.resume()
-        codec_steps = training.codec_steps if codec is not None and codec.trained else 0
+        fresh = self.begin is None or not self.begin.whole("codec")
+        codec_steps = training.codec_steps if codec is not None and codec.trained and fresh else 0
+        if self.begin is not None and not tensors:
+            self.begin.apply(self.model)
         total = codec_steps + training.steps
         if stage == "codec" and codec_steps:
             assert codec is not None
@@ -123,7 +129,7 @@ class Trainer:
             fit.adopt_average()
         if stage == "codec":
             tensors = {}
-            self.diagnosis["statistics"] = prepare(self.model, self.windows, self.sources, self.device)
+            self.diagnosis["statistics"] = prepare(self.model, self.windows, self.sources, self.device, self.settle)
             if codec is not None and codec.classes and self.model.latents is not None:
                 self.diagnosis["codes"] = usage(torch.cat([*self.model.latents.values()]), codec.classes)
         elif codec is not None:
@@ -151,6 +157,11 @@ class Trainer:
             self.drop_steps()
         return final
 
+    def settle(self) -> None:
+        """What was taken over stays as it was learned: weights mean something in the units of their own training alone."""
+        if self.begin is not None:
+            self.begin.apply(self.model)
+
     def drop_steps(self, but: Path | None = None) -> None:
         for old in set(self.out.glob("step-*")) - {but}:
             checkpoint.remove(old)
@@ -175,7 +186,8 @@ class Trainer:
     def header(self, stage: str, step: int) -> dict[str, Any]:
         drawn = self.draws["model"].seen(step if stage != "codec" else 0)
         return {"stage": stage, "step": step, "seed": self.seed, "data": self.data, "curves": self.curves, "sources": drawn,
-                "curve_names": self.names, "diagnosis": self.diagnosis, "mixture": to_json(self.mixture)}
+                "curve_names": self.names, "diagnosis": self.diagnosis, "mixture": to_json(self.mixture),
+                "start": None if self.begin is None else dict(self.begin.facts)}
 
     def keep(self, stage: str, fit: Fit) -> None:
         """Write a checkpoint to go on from, then drop the older ones."""
@@ -188,11 +200,12 @@ class Trainer:
         self.drop_steps(but=folder)
 
     def same_run(self, header: dict[str, Any], folder: Path) -> None:
-        wanted = {"recipe": to_json(self.recipe), "seed": self.seed, "data": self.data, "mixture": to_json(self.mixture)}
-        found = {"data": self.data, "mixture": None} | header
+        wanted = {"recipe": to_json(self.recipe), "seed": self.seed, "data": self.data, "mixture": to_json(self.mixture),
+                  "start": None if self.begin is None else dict(self.begin.facts)}
+        found = {"data": self.data, "mixture": None, "start": None} | header
         if other := [name for name, value in wanted.items() if found.get(name) != value]:
             raise CheckpointError("this folder holds another training run", where=folder, got=f"another {', '.join(other)}",
-                                  expected=f"recipe {self.recipe.name}, seed {self.seed}, the same settings, data and mixture",
+                                  expected=f"recipe {self.recipe.name}, seed {self.seed}, the same settings, data and start",
                                   fix="choose another --out folder")
 
     def resume(self) -> tuple[str, int, dict[str, Tensor]]:
@@ -210,7 +223,7 @@ class Trainer:
 
 def train(recipe: Recipe, stores: Sequence[EpisodeStore], out: str | Path, *, seed: int = 0, mixture: Mixture | None = None,
           mixed_renderers: bool = False, episodes: Sequence[Sequence[int]] | None = None,
-          progress: Progress | None = None) -> Path:
+          progress: Progress | None = None, begin: Path | None = None) -> Path:
     """Train a recipe on episodes. Returns the folder of the finished model, for `wamlab.learn.checkpoint.load_model`.
 
     Args:
@@ -219,10 +232,13 @@ def train(recipe: Recipe, stores: Sequence[EpisodeStore], out: str | Path, *, se
         out: folder for checkpoints and the model. A run that was stopped goes on from here.
         episodes: per store, the indices to train on (None: all); a twentieth of them is held out.
         progress: called with (steps done, steps in all).
+        begin: a checkpoint to begin with: what of it means the same here is taken over, with its normalisation, and a codec
+            that is taken over whole is not trained again.
 
     Raises:
+        CheckpointError: if that checkpoint is missing or damaged, or nothing of it fits.
         WamError: if `out` holds another run or one is under way there, there is nothing to train on, or the loss is not finite.
     """
     SEED.check(seed, "seed")
     with one_training(Path(out)) as device:
-        return Trainer(recipe, stores, Path(out), seed, device, mixture, mixed_renderers, episodes).run(progress)
+        return Trainer(recipe, stores, Path(out), seed, device, mixture, mixed_renderers, episodes, begin).run(progress)

@@ -103,6 +103,14 @@ class WorldActionModel(nn.Module):
         """Whether something that is learned beside the actions depends on them."""
         return WORLD_MODEL in self.answers()
 
+    def part(self, name: str) -> str:
+        """The part of the model to which a tensor belongs, as one tells people of it."""
+        return name.partition(".")[0]
+
+    def unlike(self, name: str, spec: TaskSpec) -> str:
+        """Why a tensor learned under another task spec means something else here; empty if it means the same."""
+        return ""
+
     def fit(self, action: Float[Tensor, "N A"], state: Float[Tensor, "M P"]) -> None:
         """Set normalisation from training data in physical units: known actions and states alone, of which there may be none.
         Models without any need not override it."""

@@ -100,6 +100,28 @@ class StreamWAM(WorldActionModel):
     def answers(self) -> frozenset[Query]:
         return self.table.answers
 
+    def part(self, name: str) -> str:
+        """"codec", the stream that a tensor serves, or what all share."""
+        words = name.split(".")
+        if "codec" in words:
+            return "codec"
+        if words[0] == "contents":
+            return words[1]
+        if "steering" in words:
+            return "steering"
+        served = words[3] if words[0] == "networks" and words[2] in ("inputs", "outputs", "positions", "taken") else ""
+        return max((one for one in self.table.streams if served == one or served.startswith(f"{one}_")), key=len,
+                   default="trunk")
+
+    def unlike(self, name: str, spec: TaskSpec) -> str:
+        mine, served = self.task_spec, self.part(name)
+        acts = served == "steering" or (served in self.table.streams and self.table.streams[served].holds.doing)
+        if acts and (mine.action, mine.control_hz) != (spec.action, spec.control_hz):
+            return "other actions"
+        if served in ("steering", "state") and mine.state != spec.state:
+            return "another proprioception"
+        return "another size of frames" if served == "codec" and mine.image_size != spec.image_size else ""
+
     def fit(self, action: Float[Tensor, "N A"], state: Float[Tensor, "M P"]) -> None:
         for content in self.contents.values():
             content.fit(action, state)

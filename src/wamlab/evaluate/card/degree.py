@@ -1,8 +1,8 @@
 """How true an imagination is, and how closely it is followed, in words with thresholds.
 
-A verdict says only that something is more than nothing: .11 follows, and so does .95. The word here goes by the lower end of its
-95 % interval, so that it never says more than the interval carries; of what a readout judges, as a share of what that readout
-reaches on true frames.
+A verdict says only that something is more than nothing: .11 follows, and so does .95. The word here goes by the lower end of
+the 95 % interval, so that it never says more than the interval carries; of what a readout judges, as a share of what that
+readout reaches on true frames.
 """
 
 from __future__ import annotations
