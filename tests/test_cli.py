@@ -89,7 +89,7 @@ def test_tasks(capsys):
 
 def test_show(capsys, made):
     for thing, words in {"uwm": ("world_model", "2504.02792"), "data": ("pushworld", "episodes       5"),
-                         "uwm/model": ("parameters", "stage          done"), "run": ("uwm on toy/left", "cc.robot")}.items():
+                         "uwm/model": ("parameters", "stage          done"), "run": ("uwm: ", "solved")}.items():
         status, out, _ = say(capsys, f"show {thing}" if thing != "uwm" else "show uwm")
         if thing == "uwm":  # a folder of that name is there too: a recipe's name must not be shadowed by it
             assert status in (0, 2)

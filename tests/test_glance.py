@@ -30,7 +30,7 @@ def log_of(**provenance) -> EvalLog:
     for task, acts in zip(TASKS, (0.05, 0.2), strict=True):  # below the threshold, and across it
         scores += [Score("dreamer", task, "cc.robot", 0.7, 0.6, 0.8, 24),
                    Score("dreamer", task, "f2a.robot", acts, acts - 0.15, acts + 0.04, 24),
-                   Score("dreamer", task, "psnr.changed.gain", 3.0, 2.0, 4.0, 24, "dB")]
+                   Score("dreamer", task, "psnr.gain", 3.0, 2.0, 4.0, 24, "dB")]
     scores += [Score("doer", "sim/near", "psnr", None, unavailable="it shows none"),
                Score("doer", "sim/near", "f2a", None, unavailable="it reads none")]
     facts = {"capabilities": {"dreamer": CAN, "doer": CANNOT}, "lacking": {f"dreamer/{task}": [] for task in TASKS}}
@@ -63,7 +63,7 @@ def test_what_is_missing_is_not_known_and_says_why():
 
 
 def test_a_gain_beyond_every_gain_does_not_overflow():
-    score = Score("dreamer", "sim/near", "psnr.changed.gain", -1e308, unit="dB")
+    score = Score("dreamer", "sim/near", "psnr.gain", -1e308, unit="dB")
     assert glances(replace(log_of(), scores=(score,)))[0].rows[0].numbers[1].value == 1 - 10**6
 
 
