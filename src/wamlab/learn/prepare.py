@@ -57,7 +57,7 @@ def prepare(model: WorldActionModel, windows: Windows, sources: Sequence[Source]
 @torch.no_grad()
 def _freeze(model: WorldActionModel, codec: Codec, windows: Windows, device: torch.device,
             settle: Callable[[], None]) -> None:
-    codec.requires_grad_(False)
+    codec.freeze(model.draws)
     sample = windows.batch(np.unique(np.linspace(0, len(windows) - 1, 2048).astype(int))).to(device)
     codec.fit(torch.cat([frames_of(sample, camera)[:, 0][:512] for camera in model.filmed]).float() / 255)
     settle()

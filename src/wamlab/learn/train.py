@@ -133,7 +133,7 @@ class Trainer:
             if codec is not None and codec.classes and self.model.latents is not None:
                 self.diagnosis["codes"] = usage(torch.cat([*self.model.latents.values()]), codec.classes)
         elif codec is not None:
-            codec.requires_grad_(False)
+            codec.freeze(self.model.draws)
             self.model.latents = latents_of(self.model, codec, self.windows, self.device)
         self.model.train()
         fit = Fit(self.model, training.steps, training.learning_rate, training)

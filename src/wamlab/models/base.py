@@ -79,6 +79,11 @@ class WorldActionModel(nn.Module):
         return None
 
     @property
+    def draws(self) -> bool:
+        """Whether the codec's drawing part goes on learning with the model."""
+        return False
+
+    @property
     def filmed(self) -> tuple[str, ...]:
         """The cameras whose frames the codec writes down; "": the main one."""
         return ("",) if self.codec is not None else ()

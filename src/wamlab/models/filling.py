@@ -54,14 +54,14 @@ def answer(model: StreamWAM, known: Known, memories: Sequence[Memory], chunk: in
         if name in query.given:
             known.put(node, given[name])
             known.put(Node(name, "clean", chunk), given[name])
-        elif name not in query.sought:
+        elif name not in query.sought or name in model.config.order:  # in an order: absent until its turn comes
             known.put(node, blank(model.process(name), noise[name]), zero)
     for name in table.streams:
         if table.ahead(name) and name in given:
             known.put(Node(name, "", chunk), given[name])
     found: dict[str, Tensor] = {}
     glanced = {name for name in table.generated if f"{name}@hidden" in table.words}
-    for stage in table.stages(query.sought):
+    for stage in in_order(table.stages(query.sought), model.config.order):
         read = {node for one in stage for node in table.closure(Node(one, "", chunk))}
         for name in glanced & {node.stream for node in read if node.view == "hidden"}:
             known.put(Node(name, "hidden", chunk), model.look(name, chunk, known, noise)[0])
@@ -74,6 +74,15 @@ def answer(model: StreamWAM, known: Known, memories: Sequence[Memory], chunk: in
             known.put(Node(name, "", chunk), found[name])
             known.put(Node(name, "clean", chunk), found[name])
     return {name: found[name] for name in asked}
+
+
+def in_order(stages: Sequence[tuple[str, ...]], order: Sequence[str]) -> list[tuple[str, ...]]:
+    """Stages in which those of the order come one after the other, and the others together after them."""
+    found: list[tuple[str, ...]] = []
+    for stage in stages:
+        found += [(name,) for name in order if name in stage]
+        found += [left] if (left := tuple(name for name in stage if name not in order)) else []
+    return found
 
 
 def fill(model: StreamWAM, stage: Sequence[str], known: Known, memories: Sequence[Memory], chunk: int,

@@ -15,6 +15,7 @@ from ..parts.memory import Memory
 from ..parts.processes import Process
 from ..parts.representations import Content, Moment, Site
 from ..parts.representations.conditions import StateContent
+from ..parts.representations.frames import LatentContent
 from ..parts.representations.vector import ActionContent
 from ..parts.streams import ONCE, Node
 from ..signals import FRAMES, collected, kind_of
@@ -64,6 +65,8 @@ class StreamWAM(WorldActionModel):
                                 got=self.process(name), expected="NextToken or MaskedTokens for codes, others for numbers",
                                 fix="choose another process, or another representation (Codes, Bins)")
         for stage in self.table.stages(self.table.generated):
+            if set(stage) <= set(config.order):
+                continue
             steps = {name: len(self.process(name).grid(self.contents[name].tokens)) - 1 for name in stage}
             if len(set(steps.values())) > 1:
                 raise SpecError("streams that are made together take different numbers of steps", where=f"Streams.streams, "
@@ -74,6 +77,10 @@ class StreamWAM(WorldActionModel):
     @property
     def codec(self) -> Codec | None:
         return next((content.codec for content in self.contents.values() if content.codec is not None), None)
+
+    @property
+    def draws(self) -> bool:
+        return any(isinstance(content, LatentContent) and content.pixels > 0 for content in self.contents.values())
 
     @property
     def filmed(self) -> tuple[str, ...]:

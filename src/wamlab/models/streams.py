@@ -64,6 +64,12 @@ class Streams:
     """share of training samples in which future and action have the same level, as they have when sampled together"""
     corners: float = 0.2
     """share of training samples in which one stream is fully given or fully absent (independent levels only)"""
+    backward: float = 0.0
+    """share of training samples with disturbed or playful actions that ask which action led to the future given, where the
+    streams answer that"""
+    order: tuple[str, ...] = ()
+    """streams that read one another and are sought together are made in this order, each given those before: p(a) p(f | a) is
+    p(f, a) as much as steps taken together are. None: together (independent levels only)"""
 
     @cached_property
     def table(self) -> Table:
@@ -95,7 +101,8 @@ def checked(config: Streams) -> Streams:
     if config.width % config.heads:
         raise SpecError("the heads do not share the width evenly", where="Streams.heads", got=config.heads,
                         expected=f"a divisor of {config.width}", fix="--size debug and base change the width, to 32 and 256")
-    for name, share in (("blur", config.blur), ("tied", config.tied), ("corners", config.corners)):
+    for name, share in (("blur", config.blur), ("tied", config.tied), ("corners", config.corners),
+                        ("backward", config.backward)):
         number(f"Streams.{name}", share, 0, 1)
     number("Streams.play_weight", config.play_weight, 0, LARGEST)
     if config.shift:
@@ -104,6 +111,7 @@ def checked(config: Streams) -> Streams:
         number("Streams.skip", config.skip, -1, 1)
     _experts(config)
     _memory(config)
+    _order(config)
     return config
 
 
@@ -114,6 +122,21 @@ def _experts(config: Streams) -> None:
             raise SpecError(f"no stream goes through an expert {name!r}", where="Streams.experts", expected=", ".join(known),
                             got=name, fix="name it in a stream (expert=...), or correct the name")
         number(f"Streams.experts, {name}", share, 0, WIDEST, "give the share of the model's width", above=True)
+
+
+def _order(config: Streams) -> None:
+    """What is made one after the other asks each question on the way."""
+    made: list[str] = []
+    for name in config.order:
+        if name not in config.table.generated or name in made:
+            raise SpecError("only what is generated is made in an order, each once", where="Streams.order", got=name,
+                            expected=", ".join(config.table.generated))
+        asked = Query(frozenset({name}), frozenset(made))
+        if config.clock == "shared" or config.table.why_not(asked):
+            raise SpecError(f"{name} cannot be made at that place: {asked}", where="Streams.order", got=config.order,
+                            expected="; ".join(sorted(map(str, config.table.answers))),
+                            fix="choose another order, or none: then they are made together")
+        made.append(name)
 
 
 def _memory(config: Streams) -> None:

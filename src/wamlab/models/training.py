@@ -11,9 +11,11 @@ from torch import Tensor
 
 from ..parts.augmentation import shifted
 from ..parts.levels import training_levels
+from ..parts.processes.continuous import Continuous
 from ..parts.representations import Moment, Words
-from ..parts.representations.frames import LATENTS
+from ..parts.representations.frames import LATENTS, LatentContent
 from ..parts.streams import ONCE, Node
+from ..queries import INVERSE_DYNAMICS
 from ..types import Batch, Signal, query
 from .knowledge import Known
 
@@ -55,7 +57,7 @@ def loss(model: StreamWAM, batch: Batch, seed: int) -> dict[str, Tensor]:
     times, device = moments(model, batch), batch.action.device
     levels = training_levels(table, model.doing, torch.stack([part.imitate for part in parts], 1),
                              torch.stack([part.has_action for part in parts], 1), generator, tied=model.config.tied,
-                             corners=model.config.corners)
+                             corners=model.config.corners, backward=model.config.backward)
     # What is unknown is absent.
     levels = {node: level.to(device) * model.contents[node.stream].known(times[node.chunk]) for node, level in levels.items()}
     known, data, noise = Known(), {}, {}
@@ -70,6 +72,7 @@ def loss(model: StreamWAM, batch: Batch, seed: int) -> dict[str, Tensor]:
     _copies(model, known, data, noise, generator, {node: _there(model, node, times, parts) for node in data})
     _conditions(model, known, times, generator)
     errors: dict[Node, Tensor] = {}
+    expected: dict[Node, Tensor] = {}
     for number, network in enumerate(model.networks):
         for node in network.nodes:
             if node.view == "hidden":
@@ -78,10 +81,19 @@ def loss(model: StreamWAM, batch: Batch, seed: int) -> dict[str, Tensor]:
         hidden = model.run(number, [node for node in network.nodes if node in known.values], known)
         for node in hidden:
             if node in data:
-                errors[node] = model.process(node.stream).loss(network.read(node, hidden[node]), data[node], noise[node],
-                                                               levels[node])
+                process, output = model.process(node.stream), network.read(node, hidden[node])
+                errors[node] = process.loss(output, data[node], noise[node], levels[node])
+                if isinstance(process, Continuous):
+                    expected[node] = process.estimate(output, known.values[node], levels[node])
     losses = {name: _mean(model, name, parts, levels, errors) for name in table.generated}
-    return losses | {"total": torch.stack([losses[name] * table.streams[name].weight for name in losses]).sum()}
+    total = torch.stack([losses[name] * table.streams[name].weight for name in losses]).sum()
+    drawn = {f"{name} drawn": _drawn(model, name, parts, times, levels, expected) for name in table.generated
+             if isinstance(content := model.contents[name], LatentContent) and content.pixels > 0}
+    for name, value in drawn.items():
+        content = model.contents[name.removesuffix(" drawn")]
+        assert isinstance(content, LatentContent)
+        total = total + content.pixels * value
+    return losses | drawn | {"total": total}
 
 
 def _told_alike(model: StreamWAM, batch: Batch) -> list[Batch]:
@@ -138,16 +150,48 @@ def _conditions(model: StreamWAM, known: Known, times: list[Moment], generator: 
 def _mean(model: StreamWAM, name: str, parts: Sequence[Batch], levels: dict[Node, Tensor],
           errors: dict[Node, Tensor]) -> Tensor:
     """Error of a stream over all tokens that are worth learning."""
-    table, total, count = model.table, [], []
-    doing = name in model.doing
-    reads = any(node.stream in model.doing and node.view != "hidden" for node in table.closure(Node(name, "", 0)))
-    alone = not table.why_not(query(name))
+    total, count = [], []
     for chunk, part in enumerate(parts):
-        node = Node(name, "", chunk)
-        usable = part.imitate if doing else torch.where(part.has_action, part.imitate | reads, alone)
-        weight = (model.contents[name].mask(part) & (usable & (levels[node] < 1))[:, None]).float()
-        if not doing:
-            weight = weight * torch.where(part.imitate | ~part.has_action, 1.0, model.config.play_weight)[:, None]
-        total.append((errors[node] * weight).sum())
+        weight = _worth(model, name, chunk, part, levels)
+        total.append((errors[Node(name, "", chunk)] * weight).sum())
         count.append(weight.sum())
     return torch.stack(total).sum() / torch.stack(count).sum().clamp_min(1)
+
+
+def _worth(model: StreamWAM, name: str, chunk: int, part: Batch, levels: dict[Node, Tensor]) -> Tensor:
+    """How much each token of a stream is worth learning [B, n]; 0: nothing can be learned from it."""
+    table, node, doing = model.table, Node(name, "", chunk), name in model.doing
+    if doing:
+        usable = part.imitate | (part.has_action & _shown(model, name, chunk, levels).to(part.imitate.device))
+    else:
+        reads = any(one.stream in model.doing and one.view != "hidden" for one in table.closure(Node(name, "", 0)))
+        usable = torch.where(part.has_action, part.imitate | reads, not table.why_not(query(name)))
+    weight = (model.contents[name].mask(part) & (usable & (levels[node] < 1))[:, None]).float()
+    if not doing:
+        weight = weight * torch.where(part.imitate | ~part.has_action, 1.0, model.config.play_weight)[:, None]
+    return weight
+
+
+def _shown(model: StreamWAM, name: str, chunk: int, levels: dict[Node, Tensor]) -> Tensor:
+    """In which situations a stream of actions is shown the finished future [B]: which action leads there is a question that
+    an action nobody should imitate answers as well."""
+    future, given = Node("future", "", chunk), levels[Node(name, "", chunk)]
+    if not model.config.backward or INVERSE_DYNAMICS not in model.table.answers or future not in levels:
+        return torch.zeros_like(given, dtype=torch.bool)
+    read = {node for node in model.table.closure(Node(name, "", chunk)) if node.stream == "future" and node.chunk == chunk}
+    return torch.ones_like(given, dtype=torch.bool) if future not in read and read else levels[future] == 1
+
+
+def _drawn(model: StreamWAM, name: str, parts: Sequence[Batch], times: Sequence[Moment], levels: dict[Node, Tensor],
+           expected: dict[Node, Tensor]) -> Tensor:
+    """How unlike the pictures of a few situations are to what came, where they are worth learning."""
+    content, found, weights = model.contents[name], [], []
+    assert isinstance(content, LatentContent)
+    for chunk, part in enumerate(parts):
+        worth = _worth(model, name, chunk, part, levels).unflatten(1, (len(content.offsets), -1))[..., 0]
+        rows = torch.where(worth.any(1))[0]
+        rows = rows[torch.linspace(0, len(rows) - 1, min(len(rows), content.pictures)).round().long().to(rows.device)]
+        if len(rows):
+            found.append((content.unlike(expected[Node(name, "", chunk)], times[chunk], rows) * worth[rows]).sum())
+            weights.append(worth[rows].sum())
+    return torch.stack(found).sum() / torch.stack(weights).sum() if found else times[0].context.state.new_zeros(())

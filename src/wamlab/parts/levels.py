@@ -8,12 +8,14 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from ..queries import INVERSE_DYNAMICS
 from .streams import Node
 from .table import Table
 
 
 def training_levels(table: Table, doing: frozenset[str], imitate: Bool[Tensor, "B C"], has_action: Bool[Tensor, "B C"],
-                    generator: torch.Generator, *, tied: float, corners: float) -> dict[Node, Tensor]:
+                    generator: torch.Generator, *, tied: float, corners: float,
+                    backward: float = 0.0) -> dict[Node, Tensor]:
     """A level in [0, 1] per sample for each generated stream of each chunk.
 
     Args:
@@ -24,6 +26,9 @@ def training_levels(table: Table, doing: frozenset[str], imitate: Bool[Tensor, "
             (as in UWM, arXiv 2504.02792).
         tied: share of samples in which streams that read one another have the same level, as they have when sampled together.
         corners: share of samples in which one stream is fully given or fully absent.
+        backward: share of playful samples in which the future is given and the action sought: an action that nobody should
+            imitate tells all the same which action a future takes. Without it that is learned from demonstrations alone, in
+            which the action can be told without looking at the future.
     """
     shape, streams = tuple(imitate.shape), table.streams
     levels = {name: process.draw(shape, generator) for name, process in
@@ -41,9 +46,13 @@ def training_levels(table: Table, doing: frozenset[str], imitate: Bool[Tensor, "
         for number, (name, value) in enumerate((name, value) for name in joint for value in (0.0, 1.0)):
             levels[name] = torch.where(corner & (which == number), torch.tensor(value), levels[name])
     levels |= practised(table, levels, generator) if table.practice else {}
+    turned = torch.zeros(shape, dtype=torch.bool)
+    if backward and INVERSE_DYNAMICS in table.answers and "future" in levels:
+        turned = ~imitate.cpu() & has_action.cpu() & (torch.rand(shape, generator=generator) < backward)
+        levels["future"] = torch.where(turned, torch.ones(()), levels["future"])
     for name in doing & levels.keys():
         if any(table.directly(other, name) for other in table.generated if other not in doing):
-            levels[name] = torch.where(imitate.cpu(), levels[name], torch.ones(()))
+            levels[name] = torch.where(imitate.cpu() | turned, levels[name], torch.ones(()))
         levels[name] = torch.where(has_action.cpu(), levels[name], torch.zeros(()))
     return {Node(name, "", chunk): level[:, chunk] for name, level in levels.items() for chunk in range(shape[1])}
 

@@ -74,8 +74,8 @@ class Glance:
 TITLES = ("solved", "less error than a still picture", "acts on the future it is shown")
 """of the three numbers"""
 MEANINGS = ("share of the new starts that were solved, beside what a recorded demonstration solves that is played blindly",
-            "how much smaller the squared error of its imagined pictures is than that of a copy of now, over the whole picture; "
-            "0% is no better, and below 0 the copy is closer",
+            "how much smaller the squared error of its imagined pictures is than that of a copy of now, over the whole "
+            "picture; 0% is no better, and below 0 the copy is closer",
             "whether its robot brings about a future that is put before it; 0 ignores it, 1 brings it about")
 
 

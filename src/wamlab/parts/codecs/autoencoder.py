@@ -58,6 +58,11 @@ class ConvBase(Codec):
         self.rows, self.columns = size[0] // side, size[1] // side
         self.tokens = self.rows * self.columns
 
+    def freeze(self, drawing: bool = False) -> None:
+        super().freeze()
+        for name, part in self.named_children():
+            part.requires_grad_(drawing and name != "encoder")
+
     def painted(self, grid: Float[Tensor, "N c y x"], reference: Float[Tensor, "N C h w"]) -> Float[Tensor, "N C h w"]:
         """The frame of which `grid` tells, a place for every 8 x 8 pixels."""
         h = reference * 2 - 1

@@ -46,6 +46,10 @@ class Codec(nn.Module):
         """Reconstruction error, for representations that are trained."""
         raise AssertionError("only called where `trained` is True")
 
+    def freeze(self, drawing: bool = False) -> None:
+        """No weight is learned any more; with `drawing`, those that only draw still are: latents stay what they are."""
+        self.requires_grad_(False)
+
     @torch.no_grad()
     def fit(self, frames: Float[Tensor, "N C h w"]) -> None:
         """Set the whitening from a sample of frames. Near-constant channels are left unscaled."""

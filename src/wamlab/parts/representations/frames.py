@@ -7,13 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from ...errors import SpecError
+from ...fields import LARGEST, count, number
 from ...signals import FRAMES
 from ...types import Batch, Need
 from ..codecs import Codec, CodecSettings, ConvAutoencoder
+from ..codecs.likeness import unlikeness
 from .base import Content, Moment, Site
 from .senses import no_future
 
@@ -28,8 +30,16 @@ class Latents:
     codec: CodecSettings = field(default_factory=ConvAutoencoder)
     camera: str = ""
     """one of the task's; "": the main one. All streams of frames share one codec, which is trained on all their cameras"""
+    pixels: float = 0.0
+    """weight of the pictures' own error (`unlikeness`) beside that of the latents; what draws in the codec learns from it too"""
+    pictures: int = 8
+    """situations of a batch whose pictures are drawn for that"""
     ahead: ClassVar[bool] = True
     doing: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        number("Latents.pixels", self.pixels, 0, LARGEST)
+        count("Latents.pictures", self.pictures, 2**16)
 
     @property
     def title(self) -> str:
@@ -115,6 +125,7 @@ class LatentContent(FilmContent):
             raise SpecError("this codec makes codes, not numbers", where="Latents.codec", got=config.codec,
                             expected="a codec of numbers, as ConvAutoencoder", fix="hold its codes in Codes")
         super().__init__(codec, config.camera, site)
+        self.pixels, self.pictures = config.pixels, config.pictures
         self.width = self.seen = codec.width
         self.register_buffer("motion", torch.ones(self.width))
 
@@ -131,6 +142,14 @@ class LatentContent(FilmContent):
 
     def decode(self, values: Float[Tensor, "B n c"], moment: Moment) -> Float[Tensor, "B F C h w"]:
         return self.painted(values.unflatten(1, (len(self.offsets), -1)) * self.motion + self.now(moment)[:, None], moment)
+
+    def unlike(self, values: Float[Tensor, "B n c"], moment: Moment, rows: Int64[Tensor, "R"]) -> Float[Tensor, "R F"]:
+        """How unlike the pictures of some situations are to what came: see `unlikeness`."""
+        offsets = len(self.offsets)
+        latents = values[rows].unflatten(1, (offsets, -1)) * self.motion + self.now(moment)[rows, None]
+        now = self.present(moment)[rows, None].expand(-1, offsets, -1, -1, -1).flatten(0, 1)
+        drawn = self.codec.decode(latents.flatten(0, 1), now)
+        return unlikeness(drawn, self.coming(moment)[rows].flatten(0, 1), now).unflatten(0, (-1, offsets))
 
     def fit_signals(self, moment: Moment) -> None:
         here = self.known(moment)
