@@ -31,7 +31,7 @@ class Latents:
     camera: str = ""
     """one of the task's; "": the main one. All streams of frames share one codec, which is trained on all their cameras"""
     pixels: float = 0.0
-    """weight of the pictures' own error (`unlikeness`) beside that of the latents; what draws in the codec learns from it too"""
+    """weight of the pictures' own error (`unlikeness`) beside that of the latents; what draws in the codec learns it too"""
     pictures: int = 8
     """situations of a batch whose pictures are drawn for that"""
     ahead: ClassVar[bool] = True
