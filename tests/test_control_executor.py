@@ -85,6 +85,7 @@ def test_the_wrong_width_is_an_error():
 def test_an_episode_lines_up_with_its_simulator():
     executor = make_stepper()
     done = run_episode(Walker(), executor, 7, extra_steps_after_success=2)
+    assert done.imitate is not None and not done.imitate.any()
     x = done.truth["point"][:, 0]
     assert np.allclose(np.diff(x), done.action[:, 0], atol=1e-6)  # action[t] leads from observation t to t + 1
     assert done.frames["main"][:, 0, 0, 0].tolist() == list(range(len(done) + 1))

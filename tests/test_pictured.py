@@ -133,3 +133,22 @@ def test_play_teaches_actions_only_where_the_finished_future_shows_them(name, le
         model = randomise(replace(settings, backward=share).build(small_spec()))
         one, two = (model.loss(batch_for(model, size=32, action_seed=seed, imitate=False), 5)["action"] for seed in (1, 9))
         assert (one != two) == (learns and share > 0)
+
+
+@pytest.mark.parametrize("key, steered", [("action", True), ("action@clean", True), ("state", False)])
+def test_a_future_is_told_where_its_actions_take_the_body(key, steered):
+    """However it reads them: that extra is what the actions amount to, and it depends on them."""
+    reads = {"future": (*CONDITIONS, key, "future"), "action": (*CONDITIONS, "action")}
+    model = randomise(replace(JOINT, reads=reads).build(small_spec())).eval()
+    network = model.networks[0]
+    assert (network.steering is not None) == steered
+    if steered:
+        context, told = random_context(), []
+        for action in (torch.zeros(3, 8, 4), torch.ones(3, 8, 4)):
+            with torch.inference_mode():
+                told.append(model.predict(context, Given(action=action), {"future"}, SEEDS).future)
+        network.steering.body[-1].weight.data.zero_()
+        network.steering.body[-1].bias.data.zero_()
+        with torch.inference_mode():
+            without = model.predict(context, Given(action=action), {"future"}, SEEDS).future
+        assert not torch.allclose(told[0], told[1], atol=1e-4) and not torch.allclose(told[1], without, atol=1e-4)

@@ -18,7 +18,8 @@ class Command:
     """Let a trained model act in closed loop, from starts that no demonstration was collected from.
 
     Every episode is kept with all that the model imagined on the way. Episode i starts from scene 1000000 + i for every
-    model, so that two models meet the same starts. A stopped rollout goes on; --workers changes no number.
+    model, so that two models meet the same starts. A stopped rollout goes on; --workers changes no number. What a model did is
+    nobody's example: trained on (wam train --data DEMONSTRATIONS ROLLOUTS), it teaches what actions cause, and is not imitated.
 
     examples:
       wam rollout checkpoints/uwm/model metaworld/drawer-open --episodes 25 --out rollouts/uwm

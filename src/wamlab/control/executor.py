@@ -99,6 +99,7 @@ def run_episode(simulator: Simulator, executor: Executor, seed: int, *, extra_st
                 meta: Mapping[str, Any] | None = None, stop: Callable[[], bool] = lambda: False) -> Episode:
     """Put up scene `seed` and act until success (and a few steps on) or until the task's time is over.
 
+    What a policy did is nobody's example: `imitate` is False throughout, so that training learns what its actions cause alone.
     All numbers but the wall times are a function of (simulator, policy, seed). The episode's meta holds `seed`, the gate's
     counts under `gate`, the decisions' seconds per stage under `timings`, and whatever `meta` adds.
 
@@ -136,6 +137,6 @@ def run_episode(simulator: Simulator, executor: Executor, seed: int, *, extra_st
         state=np.stack([one["state"] for one in seen]).astype(np.float32),
         action=np.stack(actions) if actions else np.zeros((0, spec.action.width), np.float32), success=np.array(success),
         truth={entity.name: np.stack([one[entity.name] for one in truths]) for entity in spec.entities},
-        imagined=tuple(executor.imagined),
+        imitate=np.zeros(len(actions), bool), imagined=tuple(executor.imagined),
         meta={"source": "rollout", "seed": seed, "renderer": simulator.renderer, "gate": dict(executor.gate.counts),
               "execute": executor.execute, "timings": [dict(t) for t in executor.timings], **(meta or {})})

@@ -54,6 +54,8 @@ class Network(nn.Module):
         keys = list(dict.fromkeys(node.key for node in nodes))
         self.inputs = nn.ModuleDict({self.name(key): self._input(key, contents) for key in keys})
         self.body = "state"
+        self.steered = next((key for key in ("action", "action@clean") if key in table.reads.get("future", ())), "")
+        """as what the future reads the actions that tell where the body will be"""
         self.steering = self._steering(contents, offsets) if "future" in keys else None
         self.taken = nn.ModuleDict({
             self.name(f"{reader}<{key}"): self._placed(contents[key.partition("@")[0]], self.wide(reader.partition("@")[0]))
@@ -95,7 +97,7 @@ class Network(nn.Module):
 
     def _steering(self, contents: Mapping[str, Content], offsets: tuple[int, ...]) -> Steering | None:
         """Where a future reads actions that are numbers, and the body's place at the chunk's start is told."""
-        if not self.table.directly("future", "action") or self.body not in contents:
+        if not self.steered or self.body not in contents:
             return None
         future, action, fresh = contents["future"], contents["action"], not self.table.streams[self.body].once
         if future.codec is None or not future.width or action.width * action.steps == 0 or action.tokens != action.steps \

@@ -193,7 +193,7 @@ class StreamWAM(WorldActionModel):
                   for node in active}
         for node in tokens:
             if network.steering is not None and node.stream == "future" and not node.view:
-                action = Node("action", "", node.chunk)
+                action = Node(*network.steered.partition("@")[::2], node.chunk)
                 body = Node(network.body, "", ONCE if self.table.streams[network.body].once else node.chunk)
                 if action in known.values and body in known.values:
                     ones = torch.ones(len(known.values[action]), device=known.values[action].device)
