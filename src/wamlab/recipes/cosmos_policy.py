@@ -15,7 +15,7 @@ from ..parts.representations import Actions, After, Tiled, Value
 from ..parts.streams import Stream
 from ..parts.vocabulary import CONDITIONS, actions, frames
 from ..queries import query
-from ..recipe import Recipe
+from ..recipe import Recipe, Training
 
 ALL = (*CONDITIONS, "action", "after", "future", "value")
 EVERYTHING, OUTCOME = query("action after future value"), query("after future value", given="action")
@@ -37,4 +37,5 @@ cosmos_policy = Recipe(
                  "after": Stream(Tiled(After()), NOISY), "value": Stream(Tiled(Value()), NOISY)},
         reads={name: ALL for name in ("future", "action", "after", "value")}, clock="shared",
         practice=(EVERYTHING, EVERYTHING, OUTCOME, WORTH)),
+    training=Training(steps=2400),  # half of the samples teach to act
 )
