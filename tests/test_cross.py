@@ -68,8 +68,8 @@ def test_chunks_leak_nothing_and_a_session_says_what_training_says(expert):
 
 def test_closed_gates_hide_the_future():
     """The action depends on the future through the attention across alone."""
-    model = build(settings("action"))
-    known = everything(model, random_batch(2))
+    model = build(settings("action", chunks=2))
+    known = everything(model, random_batch(2, chunks=2))
     spoilt = known.copy()
     spoilt.values[Node("future", "", 0)] = known.values[Node("future", "", 0)] + 1
     for closed in (False, True):
@@ -84,4 +84,4 @@ def test_closed_gates_hide_the_future():
 
 def test_another_network_is_not_read_across():
     with pytest.raises(SpecError, match="another network"):
-        assert replace(settings(), networks=((*CONDITIONS, "future"), (*CONDITIONS, "action"))).table
+        assert replace(settings(chunks=2), networks=((*CONDITIONS, "future", "future@clean"), (*CONDITIONS, "action"))).table

@@ -85,10 +85,10 @@ def test_every_training_keeps_its_diagnosis_also_when_it_was_stopped(demos, tmp_
 
 
 def test_weights_that_nothing_reaches_are_named(demos, tmp_path):
-    """A stream that nobody reads, given for nothing: its own weights never learn."""
+    """Streams that read one another and that nothing generated reads: their own weights never learn."""
     deaf = replace(tiny("uwm"), name="deaf", model=replace(Streams(
         streams={"future": frames(), "action": actions()},
-        reads={"text": ("text",), "context": ("context",), "state": ("state",),
+        reads={"text": ("text", "state"), "context": ("context",), "state": ("state", "text"),
                "future": ("context", "future", "action"), "action": ("context", "future", "action")}), width=32, depth=2))
     assert CONDITIONS[0] in deaf.model.table.streams
     diagnosis = read_header(train(deaf, [demos], tmp_path / "deaf"))["diagnosis"]
