@@ -133,6 +133,10 @@ def test_play_teaches_actions_only_where_the_finished_future_shows_them(name, le
         model = randomise(replace(settings, backward=share).build(small_spec()))
         one, two = (model.loss(batch_for(model, size=32, action_seed=seed, imitate=False), 5)["action"] for seed in (1, 9))
         assert (one != two) == (learns and share > 0)
+    nothing = torch.zeros(32, 2, dtype=torch.bool)
+    unseen = [replace(batch_for(model, size=32, action_seed=seed, imitate=False), future_mask=nothing) for seed in (1, 9)]
+    model = randomise(replace(settings, backward=0.5).build(small_spec()))
+    assert model.loss(unseen[0], 5)["action"] == model.loss(unseen[1], 5)["action"], "a future nobody saw shows no action"
 
 
 @pytest.mark.parametrize("key, steered", [("action", True), ("action@clean", True), ("state", False)])

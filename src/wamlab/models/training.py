@@ -162,7 +162,7 @@ def _worth(model: StreamWAM, name: str, chunk: int, part: Batch, levels: dict[No
     """How much each token of a stream is worth learning [B, n]; 0: nothing can be learned from it."""
     table, node, doing = model.table, Node(name, "", chunk), name in model.doing
     if doing:
-        usable = part.imitate | (part.has_action & _shown(model, name, chunk, levels).to(part.imitate.device))
+        usable = part.imitate | (part.has_action & _shown(model, name, chunk, part, levels))
     else:
         reads = any(one.stream in model.doing and one.view != "hidden" for one in table.closure(Node(name, "", 0)))
         usable = torch.where(part.has_action, part.imitate | reads, not table.why_not(query(name)))
@@ -172,14 +172,15 @@ def _worth(model: StreamWAM, name: str, chunk: int, part: Batch, levels: dict[No
     return weight
 
 
-def _shown(model: StreamWAM, name: str, chunk: int, levels: dict[Node, Tensor]) -> Tensor:
-    """In which situations a stream of actions is shown the finished future [B]: which action leads there is a question that
-    an action nobody should imitate answers as well."""
-    future, given = Node("future", "", chunk), levels[Node(name, "", chunk)]
+def _shown(model: StreamWAM, name: str, chunk: int, part: Batch, levels: dict[Node, Tensor]) -> Tensor:
+    """In which situations a stream of actions is shown the whole finished future [B]: which action leads there is a question
+    that an action nobody should imitate answers as well. What lies beyond an episode's end was never seen."""
+    future = Node("future", "", chunk)
     if not model.config.backward or INVERSE_DYNAMICS not in model.table.answers or future not in levels:
-        return torch.zeros_like(given, dtype=torch.bool)
+        return torch.zeros_like(part.imitate)
+    seen = model.contents["future"].mask(part).all(1)
     read = {node for node in model.table.closure(Node(name, "", chunk)) if node.stream == "future" and node.chunk == chunk}
-    return torch.ones_like(given, dtype=torch.bool) if future not in read and read else levels[future] == 1
+    return seen if future not in read and read else seen & (levels[future] == 1)
 
 
 def _drawn(model: StreamWAM, name: str, parts: Sequence[Batch], times: Sequence[Moment], levels: dict[Node, Tensor],

@@ -114,21 +114,17 @@ def _unread(table: Table) -> None:
                                 f"{', '.join(sorted(table.words & {f'{name}@past', f'{name}@clean'}))}",
                                 fix=f"read {name}@past throughout, or {name}@noisy throughout")
         name, _, view = reader.partition("@")
-        if view in ("past", "noisy") or (view and not _copied(table, name, view, read)):
-            raise SpecError(f"{reader} has a row, and nobody reads it" if view in ("clean", "hidden") else
-                            f"{reader} has no row of its own", where=f"{WHERE}, {reader}", got=reader,
-                            expected=f"a row of {name}" if view in ("past", "noisy") else f"a stream that reads {reader}",
-                            fix="leave the row out, or let a stream read it")
+        if view in ("past", "noisy"):
+            raise SpecError(f"{reader} has no row of its own", where=f"{WHERE}, {reader}", got=reader,
+                            expected=f"a row of {name}", fix="leave the row out")
+        words = {reader, f"{name}@past"} if view == "clean" else {reader}
+        if view and not words & {key for other, keys in table.reads.items() if other != reader for key in keys}:
+            raise SpecError(f"{reader} has a row, and nobody reads it", where=f"{WHERE}, {reader}", got=reader,
+                            expected=f"a stream that reads {reader}", fix="leave the row out, or let a stream read it")
     for name, stream in table.streams.items():
         if stream.process is None and not any(key.partition("@")[0] == name for key in read):
             raise SpecError(f"nobody reads {name}", where=f"Streams.streams, {name}", expected="a stream that reads it",
                             got="no row with that word", fix=f"write {name!r} into the rows that are to read it")
-
-
-def _copied(table: Table, name: str, view: str, read: set[str]) -> bool:
-    """Whether others read a finished copy or the hidden states."""
-    words = {f"{name}@clean", f"{name}@past"} if view == "clean" else {f"{name}@{view}"}
-    return bool(words & {key for reader, keys in table.reads.items() if reader != f"{name}@{view}" for key in keys})
 
 
 def _networks(table: Table) -> None:

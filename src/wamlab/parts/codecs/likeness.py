@@ -17,7 +17,7 @@ def unlikeness(painted: Float[Tensor, "N C h w"], true: Float[Tensor, "N C h w"]
     """The logarithm of the squared error over all pixels, plus half of that over those that changed since `now`.
 
     A mean of logarithms is a mean in decibels: a still picture, in which any stain is seen, counts as much as one in which all
-    moves, and whose error is a hundred times larger.
+    moves, and whose error is far larger.
     """
     error = (painted - true) ** 2
     changed = ((true - now).abs().amax(1, keepdim=True) > 0.05).float()
